@@ -1,0 +1,41 @@
+# Two commands for a newcomer: make demo, make test.
+PYTHON ?= python3.11
+BIN := .venv/bin
+
+.PHONY: demo test bench accuracy train lock clean
+
+demo: .venv/run.ok
+	$(BIN)/placerwatch run configs/demo.yaml
+
+test: .venv/dev.ok
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -n 2 --dist loadscope
+
+bench: .venv/dev.ok
+	$(BIN)/python -m benchmarks.tile
+
+accuracy: .venv/dev.ok
+	$(BIN)/python -m benchmarks.accuracy
+
+# Pinned versions with hashes; the project itself is installed in place.
+.venv/run.ok: requirements/run.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+.venv/dev.ok: requirements/dev.txt .venv/run.ok
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	touch $@
+
+# Rewrites the pinned versions from pyproject.toml; needs uv.
+lock:
+	uv pip compile pyproject.toml requirements/build.in --generate-hashes --no-header --no-annotate \
+	    --python-version 3.11 -q -o requirements/run.txt
+	uv pip compile pyproject.toml requirements/build.in --extra dev -c requirements/run.txt --generate-hashes \
+	    --no-header --no-annotate --python-version 3.11 -q -o requirements/dev.txt
+
+clean:
+	rm -rf .venv build *.egg-info

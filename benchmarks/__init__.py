@@ -1,0 +1,1 @@
+"""Benchmarks and accuracy studies; run as modules from the project folder."""

@@ -1,0 +1,87 @@
+"""Sites and what changed at them, as every report tells it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+from shapely.geometry.base import BaseGeometry
+
+from pipeline.areas.lattice import Tile
+
+State = Literal["new", "expanded", "continuing", "recovered", "reopened"]
+Status = Literal["provisional", "confirmed"]
+Confidence = Literal["low", "high", "highest"]
+
+
+@dataclass(frozen=True)
+class SitePeriod:
+    """One site in one period; hectares are true ground area of its pixels.
+
+    `observed_share` is the share of the site's ground that was observed; `probability` the mean over its
+    disturbed pixels (None if none); `clear_looks` the median over its pixels.
+    """
+
+    period: str
+    bare_ha: float
+    pond_ha: float
+    observed_share: float
+    probability: float | None
+    clear_looks: int
+    last_observed: date | None
+
+
+@dataclass(frozen=True)
+class Site:
+    """A cluster of disturbed ground followed over all periods.
+
+    `geometry` (lon/lat) covers the ground disturbed in any period; `zone` indexes the declared zones from 1,
+    0 is unassigned; `state` is that of the last period: "active", "recovered" or "not observed".
+    """
+
+    site_id: str
+    geometry: BaseGeometry
+    zone: int
+    state: Literal["active", "recovered", "not observed"]
+    status: Status
+    confidence: Confidence
+    first_seen: str
+    periods: tuple[SitePeriod, ...]
+    last_clear_undisturbed: date | None
+    first_clear_disturbed: date | None
+    sites_within_1km: int
+    tiles: tuple[Tile, ...]
+
+
+@dataclass(frozen=True)
+class SiteChange:
+    """What happened at one site between two periods; the fields of changes.geojson that pixels decide.
+
+    `geometry` (lon/lat) is the disturbed ground of the later period, of the earlier one if recovered;
+    `gain_geometry` the newly disturbed part. A date is None where no clear look bounds the interval.
+    """
+
+    change_id: str
+    site_id: str
+    state: State
+    status: Status
+    confidence: Confidence
+    probability: float
+    area_ha: float
+    area_gain_ha: float
+    area_loss_ha: float
+    bare_ha: float
+    pond_ha: float
+    last_clear_undisturbed: date | None
+    first_clear_disturbed: date | None
+    last_observed: date | None
+    clear_looks_before: int
+    clear_looks_after: int
+    observed_share: float
+    sensors: tuple[str, ...]
+    zone: int
+    sites_within_1km: int
+    geometry: BaseGeometry
+    gain_geometry: BaseGeometry | None
+    tiles: tuple[Tile, ...]

@@ -1,0 +1,5 @@
+"""The command `placerwatch`."""
+
+
+def main() -> None:
+    """Entry point."""

@@ -1,0 +1,137 @@
+"""Every setting of a monitoring programme, with its unit, its meaning and its default."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Period(_Section):
+    """One span of dates that becomes one map."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$", description="name in files and tables")
+    start: date = Field(description="first day")
+    end: date = Field(description="last day, included")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Period:
+        if self.end < self.start:
+            raise ValueError(f"period {self.name!r} ends ({self.end}) before it starts ({self.start})")
+        return self
+
+
+class FolderSource(_Section):
+    """Scenes in a folder: STAC items, or plain GeoTIFFs of one band or of six."""
+
+    kind: Literal["folder"]
+    path: Path = Field(description="folder, relative to the config file")
+    offset: Literal["metadata", "0", "-1000"] = Field(
+        default="metadata", description="added to stored numbers; 'metadata' trusts each item and needs one"
+    )
+
+
+class StacSource(_Section):
+    """A STAC API."""
+
+    kind: Literal["stac"]
+    url: str = Field(default="https://earth-search.aws.element84.com/v1", description="root of the STAC API")
+    collections: tuple[str, ...] = Field(default=("sentinel-2-l2a",), min_length=1)
+    assets: dict[str, str] = Field(default_factory=dict, description="band name to asset key, where it is not known")
+
+
+class SimulationSource(_Section):
+    """A simulated archive; it serves tests and the demonstration."""
+
+    kind: Literal["simulation"]
+    scenario: str = Field(description="carnot, tortiya or demo")
+    archive: Path | None = Field(default=None, description="where the archive is kept; default: in the output folder")
+
+
+SourceConfig = Annotated[FolderSource | StacSource | SimulationSource, Field(discriminator="kind")]
+
+
+class Imagery(_Section):
+    """Which looks are clear, and how they become a composite."""
+
+    max_cloud_cover: float = Field(default=80.0, ge=0, le=100, description="percent; cloudier scenes are skipped")
+    max_scenes: int = Field(default=60, ge=1, le=254, description="of a period, least cloudy first")
+    cloud_dilation_m: int = Field(default=60, ge=0, le=500, description="metres added around cloud")
+    shadow_dilation_m: int = Field(default=40, ge=0, le=500, description="metres added around cloud shadow")
+    min_clear_looks: int = Field(default=1, ge=1, le=50, description="fewer: the pixel counts as not observed")
+    rescue_bright_ground: bool = Field(default=True, description="give back bare ground that is flagged as cloud")
+    rescue_share: float = Field(default=0.6, ge=0.3, le=1, description="of looks flagged before ground is given back")
+    season_days: int = Field(default=240, ge=0, le=365, description="days before and after, read for the greenest look")
+    max_season_scenes: int = Field(default=12, ge=1, le=60, description="of each side, least cloudy first")
+
+
+class Disturbance(_Section):
+    """The classifier."""
+
+    model: str = Field(default="default", description="a name in models/ or a path to a model file")
+
+
+class Change(_Section):
+    """When a pixel is disturbed and a change is reported."""
+
+    strong: float = Field(default=0.8, gt=0, lt=1, description="probability at which a pixel seeds an object")
+    weak: float = Field(default=0.5, gt=0, lt=1, description="probability at which a neighbour joins it")
+    isolated: float = Field(default=0.9, gt=0, le=1, description="seed probability asked of a lone detection")
+    isolation_m: float = Field(default=1000, ge=0, le=10000, description="alone: no other object within this distance")
+    minimum_mapping_unit_ha: float = Field(default=0.1, ge=0, le=100, description="smaller objects are not mapped")
+    link_m: float = Field(default=30, ge=10, le=500, description="parts closer than this are one site, metres")
+    green_ndvi: float = Field(default=0.45, gt=0, lt=1, description="greener within the year: seasonal, not workings")
+
+    @model_validator(mode="after")
+    def _tiers(self) -> Change:
+        if not self.weak <= self.strong <= self.isolated:
+            raise ValueError(
+                f"thresholds must rise: weak ({self.weak}) <= strong ({self.strong}) <= isolated ({self.isolated})"
+            )
+        return self
+
+
+class Reports(_Section):
+    """What is written for people."""
+
+    release: Literal["restricted", "public"] = Field(default="restricted")
+    max_chips: int = Field(default=60, ge=0, le=1000, description="changed places with pictures, largest first")
+
+
+class Run(_Section):
+    """How the work is carried out."""
+
+    executor: Literal["serial", "threads", "processes"] = Field(default="threads")
+    workers: int = Field(default=2, ge=1, le=256)
+
+
+class Config(_Section):
+    """A monitoring programme."""
+
+    programme: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$", description="short name; its folder in outputs/")
+    title: str = Field(default="", description="shown on maps")
+    areas: tuple[Path, ...] = Field(min_length=1, description="GeoJSON files of declared areas, relative to the config")
+    zones: tuple[str, ...] = Field(default=(), description="zone ids to watch; empty: all that the files declare")
+    periods: tuple[Period, ...] = Field(min_length=1)
+    source: SourceConfig
+    imagery: Imagery = Field(default_factory=Imagery)
+    disturbance: Disturbance = Field(default_factory=Disturbance)
+    change: Change = Field(default_factory=Change)
+    reports: Reports = Field(default_factory=Reports)
+    run: Run = Field(default_factory=Run)
+
+    @model_validator(mode="after")
+    def _periods_in_order(self) -> Config:
+        names = [period.name for period in self.periods]
+        if len(set(names)) < len(names):
+            raise ValueError("two periods share a name")
+        for before, after in zip(self.periods, self.periods[1:], strict=False):
+            if after.start <= before.end:
+                raise ValueError(f"period {after.name!r} starts before {before.name!r} ends; order them, no overlap")
+        return self
