@@ -77,7 +77,7 @@ def utm_name(epsg: int) -> str:
 
 def utm_epsg(lon: float, lat: float) -> int:
     """EPSG code of the UTM zone that owns a place (degrees); a meridian belongs to the zone east of it."""
-    zone = min(int(math.floor((lon + 180.0) / 6.0)) + 1, 60)
+    zone = min(math.floor((lon + 180.0) / 6.0) + 1, 60)
     return (32600 if lat >= 0 else 32700) + zone
 
 
@@ -103,12 +103,13 @@ def from_lonlat(epsg: int) -> Transformer:
 def project(geometry: BaseGeometry, epsg: int) -> BaseGeometry:
     """A lon/lat geometry in a UTM zone, its edges densified to 0.01 degrees so that they stay true."""
     dense = shapely.segmentize(geometry, 0.01)
-    return shapely.transform(dense, from_lonlat(epsg).transform, interleaved=False)
+    forward = from_lonlat(epsg)
+    return shapely.transform(dense, lambda xy: np.column_stack(forward.transform(xy[:, 0], xy[:, 1])))
 
 
 def tiles_of(geometry: BaseGeometry) -> list[Tile]:
     """Tiles that a lon/lat geometry touches, each UTM zone cut at its strip, sorted."""
-    west, south, east, north = geometry.bounds
+    west, _, east, _ = geometry.bounds
     tiles: set[Tile] = set()
     zones = range(utm_epsg(west, 0.0) % 100, utm_epsg(east, 0.0) % 100 + 1)
     for zone in zones:
@@ -160,7 +161,7 @@ def cell_area_m2(tile: Tile) -> NDArray[np.float64]:
     y = (tile.row + 1) * TILE_M - (knots + 0.5) * PIXEL_M
     grid_x, grid_y = np.meshgrid(x, y)
     lon, lat = to_lonlat(tile.epsg).transform(grid_x, grid_y)
-    scale = Proj(tile.epsg).get_factors(lon, lat).areal_scale
+    scale = np.asarray(Proj(tile.epsg).get_factors(lon, lat).areal_scale)
     index = np.arange(TILE_PX)
     along = np.array([np.interp(index, knots, line) for line in PIXEL_M**2 / scale])
     return np.array([np.interp(index, knots, column) for column in along.T]).T.copy()

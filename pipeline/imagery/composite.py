@@ -1,4 +1,4 @@
-"""The composite of one period on one tile: masked median, clear looks, their dates, and the greenest looks around it."""
+"""The composite of one period on one tile: masked median, clear looks, their dates, greenest looks around it."""
 
 from __future__ import annotations
 
