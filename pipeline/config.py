@@ -16,7 +16,9 @@ class _Section(BaseModel):
 class Period(_Section):
     """One span of dates that becomes one map."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$", description="name in files and tables")
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$", description="a short name of letters, digits, dots, hyphens"
+    )
     start: date = Field(description="first day")
     end: date = Field(description="last day, included")
 
@@ -114,7 +116,10 @@ class Run(_Section):
 class Config(_Section):
     """A monitoring programme."""
 
-    programme: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$", description="short name; its folder in outputs/")
+    programme: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9-]{0,39}$",
+        description="a short name of lower-case letters, digits and hyphens, such as car-west",
+    )
     title: str = Field(default="", description="shown on maps")
     areas: tuple[Path, ...] = Field(min_length=1, description="GeoJSON files of declared areas, relative to the config")
     zones: tuple[str, ...] = Field(default=(), description="zone ids to watch; empty: all that the files declare")

@@ -1,0 +1,93 @@
+"""Progress: a bar on a terminal, plain lines in a log, nothing where a script reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+class Reporter(Protocol):
+    """Tells a person how far a run has come."""
+
+    @contextmanager
+    def step(self, label: str, total: int) -> Iterator[Callable[[], None]]:
+        """Open a step of `total` parts; the yielded function is called once for each part done."""
+        ...
+
+    def say(self, text: str) -> None:
+        """Tell one line."""
+        ...
+
+
+class Silent:
+    """Says nothing: for scripts and tests."""
+
+    @contextmanager
+    def step(self, label: str, total: int) -> Iterator[Callable[[], None]]:
+        """See Reporter."""
+        yield lambda: None
+
+    def say(self, text: str) -> None:
+        """See Reporter."""
+
+
+class Bar:
+    """A bar per step on a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    @contextmanager
+    def step(self, label: str, total: int) -> Iterator[Callable[[], None]]:
+        """See Reporter."""
+        columns = (
+            TextColumn("{task.description:<28}"),
+            BarColumn(bar_width=32),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=self.console) as progress:
+            task = progress.add_task(label, total=max(total, 1), completed=0 if total else 1)
+            yield lambda: progress.advance(task)
+
+    def say(self, text: str) -> None:
+        """See Reporter."""
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+class Lines:
+    """A line at the start of a step and at each tenth of it: what a log should hold."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    @contextmanager
+    def step(self, label: str, total: int) -> Iterator[Callable[[], None]]:
+        """See Reporter."""
+        done = 0
+        self.say(f"{label}: {total}")
+
+        def advance() -> None:
+            nonlocal done
+            done += 1
+            if done * 10 // total > (done - 1) * 10 // total:
+                self.say(f"{label}: {done}/{total}")
+
+        yield advance
+
+    def say(self, text: str) -> None:
+        """See Reporter."""
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def open_reporter(console: Console, quiet: bool = False) -> Reporter:
+    """The reporter that fits where the words go."""
+    if quiet:
+        return Silent()
+    return Bar(console) if console.is_terminal else Lines(console)
