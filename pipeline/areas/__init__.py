@@ -1,6 +1,7 @@
 """Declared areas and the lattice they are watched on: the door of the room."""
 
 from pipeline.areas.area import Area, Status, areas_hash, geodesic_area_km2, zones_of
+from pipeline.areas.importing import import_boundary, import_from_file
 from pipeline.areas.lattice import (
     COVERAGE_LAT,
     PIXEL_M,
@@ -16,6 +17,7 @@ from pipeline.areas.lattice import (
     utm_epsg,
     utm_name,
 )
+from pipeline.areas.listing import AreaRow, list_areas
 from pipeline.areas.reading import read_areas
 from pipeline.areas.zones import NOT_WATCHED, UNASSIGNED, overlaps, watch_tiles, zone_index
 
@@ -26,12 +28,16 @@ __all__ = [
     "TILE_PX",
     "UNASSIGNED",
     "Area",
+    "AreaRow",
     "Status",
     "Tile",
     "areas_hash",
     "cell_area_m2",
     "from_lonlat",
     "geodesic_area_km2",
+    "import_boundary",
+    "import_from_file",
+    "list_areas",
     "overlaps",
     "owned",
     "project",
