@@ -1,1 +1,28 @@
-"""Room of the pipeline."""
+"""Change: from maps of two or more periods to per-pixel states, the register of sites and what changed at them."""
+
+from pipeline.change.candidates import Candidates, candidates_of_tile, merge
+from pipeline.change.changes import build_changes
+from pipeline.change.objects import Classified, classify
+from pipeline.change.site import Confidence, Site, SiteChange, SitePeriod, State, Status
+from pipeline.change.sites import build_sites
+from pipeline.change.states import CLASS_NAMES, STATE_NAMES, class_raster, state_raster
+
+__all__ = [
+    "CLASS_NAMES",
+    "STATE_NAMES",
+    "Candidates",
+    "Classified",
+    "Confidence",
+    "Site",
+    "SiteChange",
+    "SitePeriod",
+    "State",
+    "Status",
+    "build_changes",
+    "build_sites",
+    "candidates_of_tile",
+    "class_raster",
+    "classify",
+    "merge",
+    "state_raster",
+]

@@ -1,0 +1,170 @@
+"""Candidate pixels: the sparse ground of one UTM zone that looked disturbed in at least one period."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.areas.lattice import TILE_PX, Tile, require_same
+from pipeline.config import Change
+from pipeline.errors import LatticeMismatch, StoreError
+from pipeline.imagery.composite import Composite
+from pipeline.imagery.scene import NODATA
+
+PROBABILITY_SCALE = 10_000
+
+# Leading axes before the pixel axis (T periods first), and the dtype, of every plane.
+_PLANES: dict[str, tuple[tuple[int, ...], str]] = {
+    "bare": ((), "uint16"),
+    "pond": ((), "uint16"),
+    "looks": ((), "uint16"),
+    "days": ((4,), "uint16"),
+    "greenest": ((2,), "uint16"),
+}
+_COLUMNS = {"row": "int32", "col": "int32", "zone": "int16", "area_m2": "float64"}
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """n pixels of one UTM zone over T periods, sorted by (row, col), each pixel once.
+
+    row, col   int32 (n,)          lattice indices: `row` counts south, `col` east, as `Tile.origin_px` does
+    bare, pond uint16 (T, n)       probability x 10 000; 65535 where the pixel was not observed
+    looks      uint16 (T, n)       clear looks
+    days       uint16 (T, 4, n)    days since 1970-01-01 of first, lower-median, upper-median, last clear look
+    greenest   uint16 (T, 2, n)    (NDVI + 1) x 10 000 of the greenest look before and after; 65535 unseen
+    zone       int16 (n,)          0 unassigned, i >= 1 the i-th declared zone
+    area_m2    float64 (n,)        true area on the ellipsoid
+    """
+
+    epsg: int
+    row: NDArray[np.int32]
+    col: NDArray[np.int32]
+    bare: NDArray[np.uint16]
+    pond: NDArray[np.uint16]
+    looks: NDArray[np.uint16]
+    days: NDArray[np.uint16]
+    greenest: NDArray[np.uint16]
+    zone: NDArray[np.int16]
+    area_m2: NDArray[np.float64]
+
+    @property
+    def periods(self) -> int:
+        """Number of periods, T."""
+        return int(self.bare.shape[0])
+
+    @property
+    def probability(self) -> NDArray[np.int16]:
+        """Probability of disturbance, bare + pond, x 10 000; -1 where not observed; (T, n)."""
+        observed = (self.bare != NODATA) & (self.pond != NODATA)
+        return np.where(observed, self.bare + self.pond, -1).astype(np.int16)
+
+    def save(self, target: Path | IO[bytes]) -> None:
+        """Write as uncompressed npz; equal candidates give equal bytes."""
+        arrays = {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
+        if isinstance(target, Path):
+            with target.open("wb") as file:
+                np.savez(file, allow_pickle=False, **arrays)
+        else:
+            np.savez(target, allow_pickle=False, **arrays)
+
+    @classmethod
+    def load(cls, source: Path | IO[bytes]) -> Candidates:
+        """Read what `save` wrote; raises StoreError if it is damaged or is something else."""
+        try:
+            with np.load(source, allow_pickle=False) as archive:
+                arrays = {field.name: archive[field.name] for field in fields(cls)}
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as cause:
+            raise StoreError(f"candidates in {source}: not readable ({cause}); delete it and run again") from cause
+        problem = _problem(arrays)
+        if problem:
+            raise StoreError(f"candidates in {source}: {problem}; delete it and run again")
+        return cls(epsg=int(arrays.pop("epsg")), **arrays)
+
+
+def _problem(arrays: dict[str, NDArray[np.generic]]) -> str:
+    row, col, bare = arrays["row"], arrays["col"], arrays["bare"]
+    if arrays["epsg"].shape != () or arrays["epsg"].dtype.kind != "i":
+        return "epsg is not a number"
+    if bare.ndim != 2:
+        return f"expected bare of shape (periods, pixels), found {bare.shape}"
+    periods, n = bare.shape
+    expected = {name: ((periods, *inner, n), dtype) for name, (inner, dtype) in _PLANES.items()}
+    expected |= {name: ((n,), dtype) for name, dtype in _COLUMNS.items()}
+    for name, (shape, dtype) in expected.items():
+        if arrays[name].shape != shape or arrays[name].dtype != dtype:
+            return f"expected {name} {dtype} {shape}, found {arrays[name].dtype} {arrays[name].shape}"
+    step_row, step_col = np.diff(row.astype(np.int64)), np.diff(col.astype(np.int64))
+    if not np.all((step_row > 0) | ((step_row == 0) & (step_col > 0))):
+        return "pixels are not in order of row and column, or one appears twice"
+    return ""
+
+
+def candidates_of_tile(
+    tile: Tile,
+    maps: Sequence[NDArray[np.uint16]],
+    composites: Sequence[Composite],
+    zone: NDArray[np.int16],
+    cell_area: NDArray[np.float64],
+    settings: Change,
+) -> Candidates:
+    """Watched pixels (zone >= 0) of a tile whose bare + pond reaches `weak` in at least one period.
+
+    `maps` holds one (2, 512, 512) array of bare and pond probability x 10 000 a period (65535 not observed),
+    `composites` the composites they were made from. Raises LatticeMismatch if one is not on the tile.
+    """
+    side = (TILE_PX, TILE_PX)
+    if len(maps) != len(composites) or not maps:
+        raise LatticeMismatch(f"tile {tile.id}: {len(maps)} maps for {len(composites)} composites; one each a period")
+    for composite in composites:
+        require_same(composite.geobox, tile.geobox)
+    for plane in maps:
+        if plane.shape != (2, *side):
+            raise LatticeMismatch(f"tile {tile.id}: expected a map of shape (2, 512, 512), found {plane.shape}")
+    weak = round(settings.weak * PROBABILITY_SCALE)
+    looks_disturbed = np.zeros(side, bool)
+    for bare, pond in maps:
+        looks_disturbed |= (bare != NODATA) & (pond != NODATA) & (bare.astype(np.int32) + pond >= weak)
+    at = np.nonzero(looks_disturbed & (zone >= 0))
+    top, left = tile.origin_px
+    return Candidates(
+        epsg=tile.epsg,
+        row=(at[0] + top).astype(np.int32),
+        col=(at[1] + left).astype(np.int32),
+        bare=np.stack([plane[0][at] for plane in maps]),
+        pond=np.stack([plane[1][at] for plane in maps]),
+        looks=np.stack([composite.looks[at] for composite in composites]),
+        days=np.stack([composite.days[:, at[0], at[1]] for composite in composites]),
+        greenest=np.stack([composite.greenest[:, at[0], at[1]] for composite in composites]),
+        zone=zone[at].astype(np.int16),
+        area_m2=cell_area[at].astype(np.float64),
+    )
+
+
+def merge(parts: Sequence[Candidates]) -> Candidates:
+    """Candidates of several tiles of one UTM zone as one; the order of `parts` does not matter.
+
+    Raises LatticeMismatch if parts differ in UTM zone or periods, or share a pixel.
+    """
+    if not parts or len({(part.epsg, part.periods) for part in parts}) > 1:
+        found = sorted({(part.epsg, part.periods) for part in parts})
+        raise LatticeMismatch(f"merging candidates needs one UTM zone and one number of periods, found {found}")
+    row = np.concatenate([part.row for part in parts])
+    col = np.concatenate([part.col for part in parts])
+    order = np.lexsort((col, row))
+    row, col = row[order], col[order]
+    if np.any((np.diff(row) == 0) & (np.diff(col) == 0)):
+        raise LatticeMismatch(
+            f"merging candidates of EPSG:{parts[0].epsg}: a pixel is in two parts; pass each tile once"
+        )
+    planes = {
+        name: np.concatenate([getattr(part, name) for part in parts], axis=-1)[..., order]
+        for name in (*_PLANES, "zone", "area_m2")
+    }
+    return Candidates(epsg=parts[0].epsg, row=row, col=col, **planes)

@@ -1,0 +1,149 @@
+"""Changes: what happened at each site between two periods."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from pipeline.change.candidates import PROBABILITY_SCALE
+from pipeline.change.clusters import Cluster, clusters, day_of, local_mask
+from pipeline.change.objects import Classified
+from pipeline.change.site import Site, SiteChange, State, Status
+from pipeline.change.sites import (
+    OBSERVED_SHARE,
+    confidence,
+    is_gone,
+    mean_probability,
+    opening_interval,
+    periods_gone,
+    zone_of,
+)
+from pipeline.change.states import BARE, POND
+from pipeline.config import Change, Period
+
+_EIGHT = np.ones((3, 3), bool)
+
+
+def build_changes(
+    zones: Sequence[Classified],
+    sites: Sequence[Site],
+    periods: Sequence[Period],
+    settings: Change,
+    before: int,
+    after: int,
+) -> tuple[SiteChange, ...]:
+    """What happened at each site between periods `before` and `after` (indices), sorted by id.
+
+    `sites` are those that `build_sites` made of the same zones. A site with nothing to tell, or of which
+    nothing can be told because its ground was not observed, has no entry; rules in docs/change.md.
+    """
+    known = {site.site_id: site for site in sites}
+    told = (
+        _change(cluster, known[cluster.site_id], periods, settings, before, after)
+        for cluster in clusters(zones, settings)
+    )
+    return tuple(change for change in told if change is not None)
+
+
+def _change(
+    cluster: Cluster, site: Site, periods: Sequence[Period], settings: Change, before: int, after: int
+) -> SiteChange | None:
+    disturbed, observed = cluster.disturbed, cluster.observed
+    earlier, later = disturbed[before], disturbed[after]
+    gain = later & observed[before] & ~earlier
+    loss = earlier & observed[after] & ~later
+    state = _state(cluster, gain, settings, before, after)
+    if state is None:
+        return None
+    opened = state in ("new", "expanded", "reopened")
+    shown = before if state == "recovered" else after
+    ground = disturbed[shown]
+    evidence = gain if opened else ground
+    status = _status(cluster, state, gain, before, after)
+    dates = (
+        (day_of(cluster.days[before, 1, gain]), day_of(cluster.days[after, 2, gain]))
+        if opened
+        else opening_interval(cluster)
+    )
+    both = earlier | later
+    other = {"continuing": (), "recovered": (after,)}.get(state, (before,))
+    return SiteChange(
+        change_id=f"{site.site_id}-{periods[before].name}-{periods[after].name}",
+        site_id=site.site_id,
+        state=state,
+        status=status,
+        confidence=confidence(cluster, shown, evidence, status, settings, *other),
+        probability=mean_probability(cluster, shown, evidence),
+        area_ha=cluster.hectares(ground),
+        area_gain_ha=cluster.hectares(gain),
+        area_loss_ha=cluster.hectares(loss),
+        bare_ha=cluster.hectares(cluster.classes[shown] == BARE),
+        pond_ha=cluster.hectares(cluster.classes[shown] == POND),
+        last_clear_undisturbed=dates[0],
+        first_clear_disturbed=dates[1],
+        last_observed=day_of(cluster.days[after, 3, both], latest=True),
+        clear_looks_before=cluster.median_looks(before, both),
+        clear_looks_after=cluster.median_looks(after, both),
+        observed_share=cluster.share(observed[before] & observed[after], both),
+        sensors=("S2",),
+        zone=zone_of(cluster, both),
+        sites_within_1km=site.sites_within_1km,
+        geometry=cluster.geometry(ground),
+        gain_geometry=cluster.geometry(gain) if gain.any() else None,
+        tiles=cluster.tiles(both),
+    )
+
+
+def _state(cluster: Cluster, gain: NDArray[np.bool_], settings: Change, before: int, after: int) -> State | None:
+    disturbed = cluster.disturbed
+    if disturbed[before].any():
+        if disturbed[after].any():
+            return "expanded" if _has_new_part(cluster, gain, settings, after) else "continuing"
+        return "recovered" if is_gone(cluster, before, after) else None
+    if not disturbed[after].any() or cluster.share(gain, disturbed[after]) < OBSERVED_SHARE:
+        return None
+    return "reopened" if disturbed[:before].any() else "new"
+
+
+def _has_new_part(cluster: Cluster, gain: NDArray[np.bool_], settings: Change, after: int) -> bool:
+    """Whether newly disturbed ground of a continuing site is more than its margin moving.
+
+    The gain is opened with a 2 x 2 square, and some connected part of what remains must hold the minimum mapping
+    unit and a strong pixel. Ground gained by shifting a site one pixel in any direction never holds such a square.
+    """
+    strong = round(settings.strong * PROBABILITY_SCALE)
+    for epsg in np.unique(cluster.epsg[gain]):
+        at = np.flatnonzero(gain & (cluster.epsg == epsg))
+        row, col = cluster.row[at], cluster.col[at]
+        mask, top, left = local_mask(row, col)
+        parts, count = ndimage.label(_opened(mask), _EIGHT)  # type: ignore[attr-defined]
+        part = parts[row - top, col - left]
+        area = np.bincount(part, cluster.area_m2[at], count + 1)
+        seeded = np.bincount(part, cluster.probability[after, at] >= strong, count + 1) > 0
+        if np.any(seeded[1:] & (area[1:] >= settings.minimum_mapping_unit_ha * 10_000)):
+            return True
+    return False
+
+
+def _opened(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    squares = mask[:-1, :-1] & mask[1:, :-1] & mask[:-1, 1:] & mask[1:, 1:]
+    opened = np.zeros_like(mask)
+    for down in (0, 1):
+        for right in (0, 1):
+            opened[down : down + squares.shape[0], right : right + squares.shape[1]] |= squares
+    return opened
+
+
+def _status(cluster: Cluster, state: State, gain: NDArray[np.bool_], before: int, after: int) -> Status:
+    if state == "continuing":
+        return "confirmed"
+    if state == "recovered":
+        return "confirmed" if periods_gone(cluster, before, after) >= 2 else "provisional"
+    for period in range(after + 1, len(cluster.classes)):
+        seen = gain & cluster.observed[period]
+        if cluster.share(seen, gain) >= OBSERVED_SHARE and cluster.share(cluster.disturbed[period], seen) >= 0.5:
+            return "confirmed"
+    return "provisional"
