@@ -1,1 +1,9 @@
-"""Room of the pipeline."""
+"""Reports: change report and site list as GeoJSON, rasters as COG, the map, and the lines that end a run."""
+
+from pipeline.reports.geojson import changes_geojson, sites_geojson
+from pipeline.reports.map import write_map
+from pipeline.reports.plain import summary
+from pipeline.reports.rasters import CLASS_COLOURS, write_cog
+from pipeline.reports.result import RunResult
+
+__all__ = ["CLASS_COLOURS", "RunResult", "changes_geojson", "sites_geojson", "summary", "write_cog", "write_map"]

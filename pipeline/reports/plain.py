@@ -1,0 +1,30 @@
+"""The lines that end a run on a terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.reports.geojson import state_totals
+from pipeline.reports.result import RunResult
+
+
+def summary(result: RunResult, folder: Path) -> str:
+    """What was found, how much was seen, and where the map, the change report and the footprint table are."""
+    span = result.after.name if result.before is None else f"{result.before.name} to {result.after.name}"
+    lines = [f"{result.heading}: {span}, as of {result.as_of}"]
+    for state, total in state_totals(result.changes).items():
+        if total["sites"]:
+            noun = "site" if total["sites"] == 1 else "sites"
+            lines.append(f"  {state:<10} {total['sites']:>5} {noun:<5} {total['area_ha']:>10,.1f} ha")
+    if not result.changes:
+        lines.append("  no disturbed ground was found where the ground was seen")
+    if "observed_share" in result.totals:
+        lines.append(f"  {100 * result.totals['observed_share']:.1f} % of the watched ground was observed")
+    if result.totals.get("below_mapping_unit_ha"):
+        lines.append(f"  {result.totals['below_mapping_unit_ha']:,.1f} ha more in spots too small to map")
+    lines += [
+        f"  map              {folder / 'map.html'}",
+        f"  change report    {folder / 'changes.geojson'}",
+        f"  footprint table  {folder / 'footprint.csv'}",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,110 @@
+"""Rasters of a run as cloud-optimised GeoTIFF, one file for each UTM zone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import rasterio
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.shutil import copy as copy_raster
+from rasterio.windows import Window
+
+from pipeline.areas.lattice import PIXEL_M, TILE_M, TILE_PX, Tile, utm_name
+
+Colour = tuple[int, int, int, int]
+
+# Colour-blind-safe (Okabe and Ito 2008), as on the map; red, green, blue, alpha.
+CLASS_COLOURS: Mapping[int, Colour] = {
+    0: (245, 242, 232, 255),  # other
+    1: (213, 94, 0, 255),  # bare workings
+    2: (0, 114, 178, 255),  # pond in workings
+    3: (240, 228, 66, 255),  # seasonal
+}
+
+
+def write_cog(
+    path: Path,
+    tiles: Mapping[Tile, NDArray[Any]],
+    *,
+    nodata: int,
+    colormap: Mapping[int, Colour] | None = None,
+    description: str = "",
+    tags: Mapping[str, str] | None = None,
+) -> tuple[Path, ...]:
+    """Write tiles (512, 512) of one dtype as COGs; `class_2021.tif` becomes `class_2021_33N.tif` and so on.
+
+    Each file covers the bounding box of its zone's tiles; blocks without a tile are left out of the file and read
+    as `nodata`. With a colour map (uint8 only) overviews take the most frequent value, otherwise the nearest.
+    Tiles are read from the mapping one at a time, so a lazy mapping keeps memory low. Bytes depend on the
+    arguments alone. The file appears under its name when it is whole. Returns the paths, sorted.
+    """
+    zones: dict[int, list[Tile]] = {}
+    for tile in sorted(tiles):
+        zones.setdefault(tile.epsg, []).append(tile)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    written = []
+    for epsg, members in sorted(zones.items()):
+        target = path.with_name(f"{path.stem}_{utm_name(epsg)}{path.suffix}")
+        with TemporaryDirectory(prefix=f".{target.stem}-", dir=path.parent) as folder:
+            mosaic, cog = Path(folder) / "mosaic.tif", Path(folder) / "cog.tif"
+            _write_mosaic(mosaic, epsg, members, tiles, nodata, colormap, description, tags or {})
+            copy_raster(
+                str(mosaic),
+                str(cog),
+                driver="COG",
+                BLOCKSIZE=TILE_PX,
+                COMPRESS="DEFLATE",
+                PREDICTOR="NO" if colormap else "STANDARD",
+                OVERVIEW_RESAMPLING="MODE" if colormap else "NEAREST",
+                SPARSE_OK="TRUE",
+                NUM_THREADS="1",
+            )
+            cog.replace(target)
+        written.append(target)
+    return tuple(written)
+
+
+def _write_mosaic(
+    path: Path,
+    epsg: int,
+    members: list[Tile],
+    tiles: Mapping[Tile, NDArray[Any]],
+    nodata: int,
+    colormap: Mapping[int, Colour] | None,
+    description: str,
+    tags: Mapping[str, str],
+) -> None:
+    west, east = min(t.col for t in members), max(t.col for t in members) + 1
+    south, north = min(t.row for t in members), max(t.row for t in members) + 1
+    first = tiles[members[0]]
+    profile = {
+        "driver": "GTiff",
+        "dtype": first.dtype,
+        "count": 1,
+        "width": (east - west) * TILE_PX,
+        "height": (north - south) * TILE_PX,
+        "crs": f"EPSG:{epsg}",
+        "transform": Affine(PIXEL_M, 0, west * TILE_M, 0, -PIXEL_M, north * TILE_M),
+        "nodata": nodata,
+        "tiled": True,
+        "blockxsize": TILE_PX,
+        "blockysize": TILE_PX,
+        "sparse_ok": True,
+        "compress": "deflate",
+        "zlevel": 1,
+        "bigtiff": "if_safer",
+    }
+    with rasterio.open(path, "w", **profile) as file:
+        if colormap:
+            file.write_colormap(1, dict(sorted(colormap.items())))
+        if description:
+            file.set_band_description(1, description)
+        file.update_tags(**dict(sorted(tags.items())))
+        for tile in members:
+            window = Window((tile.col - west) * TILE_PX, (north - 1 - tile.row) * TILE_PX, TILE_PX, TILE_PX)
+            file.write(np.ascontiguousarray(tiles[tile]), 1, window=window)
