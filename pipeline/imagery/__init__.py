@@ -1,1 +1,50 @@
-"""Room of the pipeline."""
+"""Imagery: scenes from a source, their radiometry and masks, and the composite of a period on a tile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline import config
+from pipeline.errors import BadInput
+from pipeline.imagery.composite import PLANE_NAMES, Composite, build_composite
+from pipeline.imagery.folder import FolderSource
+from pipeline.imagery.looks import LookPlan, choose_looks
+from pipeline.imagery.radiometry import DarkFloor, check_scene
+from pipeline.imagery.scene import BANDS, NODATA, SCL, Asset, Bbox, Scene, SceneList, Skipped, Source
+from pipeline.imagery.stac import StacSource
+
+__all__ = [
+    "BANDS",
+    "NODATA",
+    "PLANE_NAMES",
+    "SCL",
+    "Asset",
+    "Bbox",
+    "Composite",
+    "DarkFloor",
+    "FolderSource",
+    "LookPlan",
+    "Scene",
+    "SceneList",
+    "Skipped",
+    "Source",
+    "StacSource",
+    "build_composite",
+    "check_scene",
+    "choose_looks",
+    "open_source",
+]
+
+
+def open_source(settings: config.SourceConfig, base: Path) -> Source:
+    """The source that a config names; `base` is the folder that relative paths start from.
+
+    Raises BadInput for a simulation whose archive is not made yet: make it, then open it as a folder.
+    """
+    if isinstance(settings, config.StacSource):
+        return StacSource(settings.url, settings.collections, settings.assets)
+    if isinstance(settings, config.FolderSource):
+        return FolderSource(base / settings.path, None if settings.offset == "metadata" else int(settings.offset))
+    if settings.archive is None or not (base / settings.archive).is_dir():
+        raise BadInput(f"the archive of simulation {settings.scenario!r} is not made yet; run `placerwatch simulate`")
+    return FolderSource(base / settings.archive, name="simulation")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Protocol
 
@@ -16,13 +16,19 @@ BANDS = ("B02", "B03", "B04", "B08", "B11", "B12")
 SCL = "SCL"
 NODATA = 65535  # uint16 planes; reflectance itself stays below it
 
+Bbox = tuple[float, float, float, float]
+
 
 @dataclass(frozen=True)
 class Asset:
-    """One raster of a scene: where it lies and, for a file of many bands, which one (counted from 1)."""
+    """One raster of a scene: where it lies and, for a file of many bands, which one (counted from 1).
+
+    `scale` turns what is stored into reflectance x 10 000: 1 for integers, 10 000 for reflectance from 0 to 1.
+    """
 
     href: str
     index: int = 1
+    scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -31,21 +37,24 @@ class Scene:
 
     `version` changes when the provider reprocesses the scene, and enters every key of what is made from it.
     `offset` is what must be added to the stored numbers to get reflectance x 10 000 (0 or -1000);
-    `offset_reason` names the metadata that decided it. `epsg` and `origin` (easting and northing of the
-    north-west corner, metres) are None where only opening the file can tell.
+    `offset_reason` names the metadata that decided it. `epsg` is None where only opening the file can tell.
+    `granule` (MGRS name, with the datastrip where it is known) and `processed` (ISO time) tell two versions
+    of one acquisition from two acquisitions. `bbox` is west, south, east, north in degrees.
     """
 
     id: str
     version: str
     acquired: datetime
-    assets: Mapping[str, Asset]
+    assets: Mapping[str, Asset] = field(default_factory=dict)
     offset: int = 0
     offset_reason: str = ""
     baseline: str | None = None
     platform: str = ""
+    granule: str = ""
+    processed: str = ""
     epsg: int | None = None
     cloud_cover: float | None = None
-    bbox: tuple[float, float, float, float] | None = None
+    bbox: Bbox | None = None
 
     @property
     def has_scl(self) -> bool:
@@ -75,7 +84,7 @@ class Source(Protocol):
 
     name: str
 
-    def find(self, bbox: tuple[float, float, float, float], start: date, end: date) -> SceneList:
+    def find(self, bbox: Bbox, start: date, end: date) -> SceneList:
         """Scenes acquired from `start` to `end`, both included, that touch a lon/lat box; sorted by time, then id.
 
         Raises SourceUnavailable if the source cannot answer.
@@ -89,3 +98,32 @@ class Source(Protocol):
         the geobox.
         """
         ...
+
+    def overview(self, scene: Scene, bands: Sequence[str], side_px: int) -> NDArray[np.uint16]:
+        """The whole scene, thinned to at most `side_px` a side, stored numbers (band, y, x); 0 is no data.
+
+        Raises SceneRejected as `read` does.
+        """
+        ...
+
+
+def newest_versions(scenes: Sequence[Scene]) -> SceneList:
+    """Scenes by time, then id; of two versions of one acquisition of one granule the latest processed is kept."""
+    kept: dict[tuple[str, str, datetime], Scene] = {}
+    skipped = []
+    for scene in sorted(scenes, key=lambda s: (s.processed, s.baseline or "", s.id)):
+        same = (scene.platform, scene.granule or scene.id, scene.acquired.replace(second=0, microsecond=0))
+        if same in kept:
+            skipped.append(Skipped(kept[same].id, f"an earlier version of {scene.id}"))
+        kept[same] = scene
+    ordered = sorted(kept.values(), key=lambda s: (s.acquired, s.id))
+    return SceneList(tuple(ordered), tuple(sorted(skipped, key=lambda s: s.scene_id)))
+
+
+def touches(a: Bbox, b: Bbox) -> bool:
+    """Whether two lon/lat boxes meet; a box whose west lies east of its east crosses the antimeridian."""
+    if a[0] > a[2]:
+        return touches((a[0], a[1], 180.0, a[3]), b) or touches((-180.0, a[1], a[2], a[3]), b)
+    if b[0] > b[2]:
+        return touches(b, a)
+    return a[0] <= b[2] and b[0] <= a[2] and a[1] <= b[3] and b[1] <= a[3]

@@ -1,0 +1,145 @@
+"""Scenes in a folder: STAC items anywhere below it, or plain GeoTIFFs where there are none."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+
+from pipeline.errors import SceneRejected, SourceUnavailable
+from pipeline.imagery.items import has_bands, is_item, scene_from_item, when_and_where
+from pipeline.imagery.plain import Lost, plain_scenes
+from pipeline.imagery.radiometry import SafeMetadata, read_safe
+from pipeline.imagery.reading import overview_assets, read_assets
+from pipeline.imagery.scene import Bbox, Scene, SceneList, Skipped, newest_versions, touches
+
+_LARGEST_JSON = 10_000_000
+_SAFE_KEYS = ("product_metadata", "product-metadata")
+
+
+class FolderSource:
+    """The scenes of a folder, listed once per instance; `offset` overrides what metadata say about the -1000."""
+
+    def __init__(self, root: Path, offset: int | None = None, name: str = "folder") -> None:
+        self.root = root.resolve()
+        self.offset = offset
+        self.name = name
+        self._listed: tuple[list[Scene], list[Lost]] | None = None
+
+    def find(self, bbox: Bbox, start: date, end: date) -> SceneList:
+        """See Source. A file that cannot be dated or placed is reported by every search."""
+        if self._listed is None:
+            self._listed = self._list()
+        first, last = datetime.combine(start, time.min, UTC), datetime.combine(end, time.max, UTC)
+        hit = [
+            scene
+            for scene in self._listed[0]
+            if first <= scene.acquired <= last and (scene.bbox is None or touches(scene.bbox, bbox))
+        ]
+        lost = [
+            one.skipped
+            for one in self._listed[1]
+            if (one.acquired is None or first <= one.acquired <= last) and (one.bbox is None or touches(one.bbox, bbox))
+        ]
+        kept = newest_versions(hit)
+        return SceneList(kept.scenes, (*lost, *kept.skipped))
+
+    def read(self, scene: Scene, bands: Sequence[str], geobox: GeoBox) -> NDArray[np.uint16]:
+        """See Source."""
+        return read_assets(scene, bands, geobox)
+
+    def overview(self, scene: Scene, bands: Sequence[str], side_px: int) -> NDArray[np.uint16]:
+        """See Source."""
+        return overview_assets(scene, bands, side_px)
+
+    def _list(self) -> tuple[list[Scene], list[Lost]]:
+        if not self.root.is_dir():
+            raise SourceUnavailable(f"imagery folder {self.root} does not exist; check source.path in the config")
+        items = [(path, item) for path in sorted(self.root.rglob("*.json")) if (item := _item(path)) is not None]
+        if not items:
+            return plain_scenes(self.root, self.offset)
+        scenes: list[Scene] = []
+        lost: list[Lost] = []
+        for path, item in items:
+            try:
+                if has_bands(item):
+                    scenes.append(self._scene(path, item))
+            except SceneRejected as error:
+                name = path.relative_to(self.root).as_posix()
+                lost.append(Lost(Skipped(name, str(error), failed=True), *when_and_where(item)))
+        return scenes, lost
+
+    def _scene(self, path: Path, item: Mapping[str, Any]) -> Scene:
+        sizes: list[int] = []
+
+        def resolve(href: str) -> str:
+            place = resolve_href(href, path.parent, self.root)
+            if not place.startswith(("http", "s3")):
+                sizes.append(Path(place).stat().st_size)
+            return place
+
+        scene = scene_from_item(item, resolve, offset=self.offset, safe=self._safe(path, item))
+        content = hashlib.sha256(path.read_bytes())
+        content.update(json.dumps(sizes).encode())
+        return replace(scene, version=content.hexdigest()[:16])
+
+    def _safe(self, path: Path, item: Mapping[str, Any]) -> SafeMetadata | None:
+        for key in _SAFE_KEYS:
+            asset = item["assets"].get(key)
+            href = asset.get("href") if isinstance(asset, Mapping) else None
+            if isinstance(href, str) and not urlsplit(href).scheme:
+                place = path.parent / unquote(href)
+                if place.is_file():
+                    return read_safe(Path(resolve_href(href, path.parent, self.root)))
+        return None
+
+
+def resolve_href(href: str, base: Path, root: Path) -> str:
+    """Where an href of a local item may be opened: a file below `root`, or an http(s) or s3 address.
+
+    Raises SceneRejected if it leads out of the folder, to no file, or has another scheme.
+    """
+    parts = urlsplit(href)
+    if parts.scheme in ("http", "https", "s3"):
+        return remote_href(href)
+    if parts.scheme not in ("", "file") or (parts.scheme == "file" and parts.netloc not in ("", "localhost")):
+        raise SceneRejected(f"asset address {href[:120]!r} is not a file, http(s) or s3 address")
+    path = Path(unquote(parts.path)) if parts.scheme else base / unquote(href)
+    try:
+        place = path.resolve()
+        is_file = place.is_file()
+    except (OSError, ValueError) as error:
+        raise SceneRejected(f"asset address {href[:120]!r} is not a path") from error
+    if not place.is_relative_to(root):
+        raise SceneRejected(f"asset {href[:120]!r} leads out of the imagery folder; move the file into it")
+    if not is_file:
+        raise SceneRejected(f"asset {href[:120]!r} does not exist in the imagery folder")
+    return str(place)
+
+
+def remote_href(href: str) -> str:
+    """An http(s) or s3 address as given; raises SceneRejected for anything else."""
+    parts = urlsplit(href)
+    if parts.scheme not in ("http", "https", "s3") or not parts.netloc or not re.fullmatch(r"[!-~]{1,4000}", href):
+        raise SceneRejected(f"asset address {href[:120]!r} is not an http(s) or s3 address")
+    return href
+
+
+def _item(path: Path) -> dict[str, Any] | None:
+    try:
+        if path.stat().st_size > _LARGEST_JSON:
+            return None
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    return document if is_item(document) else None

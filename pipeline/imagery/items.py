@@ -1,0 +1,186 @@
+"""From a STAC item to a Scene: asset names of the known catalogues, grid, version and offset."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from pipeline.errors import SceneRejected
+from pipeline.imagery.radiometry import OffsetDecision, SafeMetadata, baseline_of, decide_offset
+from pipeline.imagery.scene import BANDS, SCL, Asset, Bbox, Scene
+
+# Keys of one band, best first: SAFE names (Planetary Computer, Earth Search v0, the simulation), Earth Search v1 and
+# stactools, Copernicus Data Space. JPEG 2000 twins come last: a window of them costs a whole file.
+_KEYS: dict[str, tuple[str, ...]] = {
+    "B02": ("B02", "blue", "B02_10m", "blue-jp2"),
+    "B03": ("B03", "green", "B03_10m", "green-jp2"),
+    "B04": ("B04", "red", "B04_10m", "red-jp2"),
+    "B08": ("B08", "nir", "B08_10m", "nir-jp2"),
+    "B11": ("B11", "swir16", "B11_20m", "swir16-jp2"),
+    "B12": ("B12", "swir22", "B12_20m", "swir22-jp2"),
+    SCL: (SCL, "scl", "SCL_20m", "scl-jp2"),
+}
+_SENSING = re.compile(r"_(\d{8}T\d{6})_N\d{4}_R\d{3}_T(\d{2}[A-Z]{3})_(\d{8}T\d{6})")
+_DATASTRIP = re.compile(r"_S(\d{8}T\d{6})_")
+_MGRS = re.compile(r"(?:MGRS-|T)?(\d{1,2})([C-HJ-NP-X])([A-HJ-NP-Z]{2})")
+
+
+def is_item(document: object) -> bool:
+    """Whether a JSON document is a STAC item."""
+    return isinstance(document, Mapping) and document.get("type") == "Feature" and "stac_version" in document
+
+
+def has_bands(item: Mapping[str, Any], keys: Mapping[str, str] | None = None) -> bool:
+    """Whether an item holds at least one of the six bands; if not, it is of another sensor and no concern of ours."""
+    assets = _mapping(item, "assets")
+    return any(_key(assets, band, keys or {}) for band in BANDS)
+
+
+def scene_from_item(
+    item: Mapping[str, Any],
+    resolve: Callable[[str], str],
+    *,
+    keys: Mapping[str, str] | None = None,
+    offset: int | None = None,
+    safe: SafeMetadata | None = None,
+) -> Scene:
+    """The scene that a STAC item describes.
+
+    `resolve` turns an href into a place that may be opened, or raises SceneRejected; `keys` maps band names to
+    asset keys where they are not known ones; `offset` overrides the metadata. Raises SceneRejected, with the
+    reason, if the item lacks a band or cannot be understood.
+    """
+    name = scene_id(item)
+    assets, properties = _mapping(item, "assets"), _mapping(item, "properties")
+    found = {band: key for band in (*BANDS, SCL) if (key := _key(assets, band, keys or {}))}
+    missing = [band for band in BANDS if band not in found]
+    if missing:
+        raise SceneRejected(f"lacks {', '.join(missing)}; its assets are {', '.join(sorted(assets)[:40])}")
+    chosen = {band: _mapping(assets, key) for band, key in found.items()}
+    decision = decide_offset(item, chosen, safe) if offset is None else OffsetDecision(offset, "the config states it")
+    product = _text(properties, "s2:product_uri", "sentinel:product_id") or name
+    return Scene(
+        id=name,
+        version=_version(properties, product),
+        acquired=_acquired(properties),
+        assets={band: Asset(resolve(_href(asset, band))) for band, asset in chosen.items()},
+        offset=decision.offset,
+        offset_reason=decision.reason,
+        baseline=safe.baseline if safe else baseline_of(item),
+        platform=_text(properties, "platform").lower(),
+        granule=_granule(properties, product),
+        processed=_text(properties, "s2:generation_time", "updated", "created") or _generation(product),
+        epsg=_epsg(properties, chosen["B02"]),
+        cloud_cover=_percent(properties.get("eo:cloud_cover")),
+        bbox=_bbox(item),
+    )
+
+
+def scene_id(item: Mapping[str, Any]) -> str:
+    """The id of an item; raises SceneRejected if it is not a short printable text."""
+    name = item.get("id")
+    if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= 200:
+        raise SceneRejected("the item's id is not a short printable text")
+    return name
+
+
+def when_and_where(item: Mapping[str, Any]) -> tuple[datetime | None, Bbox | None]:
+    """Time and lon/lat box of an item that may be broken; None for what cannot be read."""
+    try:
+        return _acquired(_mapping(item, "properties")), _bbox(item)
+    except SceneRejected:
+        return None, _bbox(item)
+
+
+def parse_time(text: str) -> datetime:
+    """An RFC 3339 time as UTC; raises ValueError."""
+    time = datetime.fromisoformat(text)
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def _key(assets: Mapping[str, Any], band: str, keys: Mapping[str, str]) -> str | None:
+    names = (keys[band],) if band in keys else _KEYS[band]
+    return next((name for name in names if name in assets), None)
+
+
+def _mapping(owner: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = owner.get(key)
+    if not isinstance(value, Mapping):
+        raise SceneRejected(f"{key!r} of the item is not an object")
+    return value
+
+
+def _href(asset: Mapping[str, Any], band: str) -> str:
+    href = asset.get("href")
+    if not isinstance(href, str) or not href:
+        raise SceneRejected(f"asset {band} has no href")
+    return href
+
+
+def _text(properties: Mapping[str, Any], *keys: str) -> str:
+    return next((value for key in keys if isinstance(value := properties.get(key), str) and value), "")
+
+
+def _acquired(properties: Mapping[str, Any]) -> datetime:
+    try:
+        if properties.get("datetime"):
+            return parse_time(properties["datetime"])
+        start, end = (parse_time(properties[key]) for key in ("start_datetime", "end_datetime"))
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise SceneRejected("the item has no readable datetime") from error
+    return start + (end - start) / 2
+
+
+def _version(properties: Mapping[str, Any], product: str) -> str:
+    parts = (product, _text(properties, "s2:generation_time"), _text(properties, "updated", "created"))
+    return " ".join(part for part in parts if part)
+
+
+def _generation(product: str) -> str:
+    match = _SENSING.search(product)
+    return datetime.strptime(match[3], "%Y%m%dT%H%M%S").replace(tzinfo=UTC).isoformat() if match else ""
+
+
+def _granule(properties: Mapping[str, Any], product: str) -> str:
+    match = _SENSING.search(product)
+    tile = match[2] if match else _mgrs(properties)
+    strip = _DATASTRIP.search(_text(properties, "s2:datastrip_id"))
+    return f"{tile} {strip[1]}" if tile and strip else tile
+
+
+def _mgrs(properties: Mapping[str, Any]) -> str:
+    named = _MGRS.fullmatch(_text(properties, "grid:code", "s2:mgrs_tile"))
+    if named:
+        return f"{int(named[1]):02d}{named[2]}{named[3]}"
+    for p in ("mgrs:", "sentinel:"):
+        zone, band = properties.get(f"{p}utm_zone"), properties.get(f"{p}latitude_band")
+        square = properties.get(f"{p}grid_square")
+        if isinstance(zone, int) and isinstance(band, str) and isinstance(square, str):
+            return f"{zone:02d}{band}{square}"
+    return ""
+
+
+def _epsg(properties: Mapping[str, Any], asset: Mapping[str, Any]) -> int | None:
+    for owner in (asset, properties):
+        code = owner.get("proj:epsg") or owner.get("proj:code")
+        match = re.fullmatch(r"(?:EPSG:)?(\d{4,6})", str(code))
+        if match:
+            return int(match[1])
+    tile = _mgrs(properties)
+    if not tile:
+        return None
+    return (32600 if tile[2] >= "N" else 32700) + int(tile[:2])
+
+
+def _percent(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and 0 <= value <= 100 else None
+
+
+def _bbox(item: Mapping[str, Any]) -> Bbox | None:
+    box = item.get("bbox")
+    if not isinstance(box, list) or len(box) not in (4, 6) or not all(isinstance(v, int | float) for v in box):
+        return None
+    half = len(box) // 2
+    return float(box[0]), float(box[1]), float(box[half]), float(box[half + 1])

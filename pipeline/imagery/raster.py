@@ -1,0 +1,162 @@
+"""Reads of single rasters on the lattice: pixel-aligned windows, nodata as 0, nothing resampled but 20 m to 10 m."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from rasterio.errors import RasterioError
+from rasterio.io import DatasetReader
+from rasterio.windows import Window
+
+from pipeline.areas.lattice import PIXEL_M
+from pipeline.errors import LatticeMismatch, SceneRejected
+
+# Only these formats are opened: a VRT or a script-like driver would let a file name other files.
+DRIVERS = ("GTiff", "JP2OpenJPEG")
+GDAL = {
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "GDAL_PAM_ENABLED": "NO",
+    "GDAL_NUM_THREADS": "1",
+    "GDAL_HTTP_CONNECTTIMEOUT": "10",
+    "GDAL_HTTP_TIMEOUT": "60",
+    "GDAL_HTTP_MAX_RETRY": "3",
+    "GDAL_HTTP_RETRY_DELAY": "1",
+    "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
+    "AWS_NO_SIGN_REQUEST": "YES",
+    "VSI_CACHE": "TRUE",
+}
+# Reflectance below -0.2 is not a measurement but a fill value that the file does not declare (-9999, -32768).
+LOWEST = -2000.0
+# A window costs whole blocks; a file that is one huge block would be read in full for each.
+_MOST_BLOCK_PX = 1 << 26
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where a raster lies: UTM zone, pixel size in lattice pixels, lattice column and row of its corner, shape."""
+
+    epsg: int
+    step: int
+    col: int
+    row: int
+    height: int
+    width: int
+
+
+@contextmanager
+def opened(href: str) -> Iterator[DatasetReader]:
+    """An open raster; raises SceneRejected naming the file if it cannot be opened or breaks while it is read."""
+    try:
+        with rasterio.Env(**GDAL), rasterio.open(href, driver=list(DRIVERS)) as src:  # type: ignore[no-untyped-call]
+            yield src
+    except (RasterioError, OSError) as error:
+        raise SceneRejected(f"{_short(href)} cannot be read ({_short(str(error))}); fetch the file again") from error
+
+
+def grid_of(src: DatasetReader) -> Grid:
+    """The grid of an open raster.
+
+    Raises SceneRejected, with the remedy, unless it is north-up UTM (WGS 84) with square pixels of a whole
+    number of lattice pixels and edges on multiples of 10 m.
+    """
+    name = _short(src.name)
+    epsg = src.crs.to_epsg() if src.crs else None
+    remedy = "reproject it to the UTM zone of the place, 10 m pixels with edges on multiples of 10 m"
+    if epsg is None or epsg // 100 not in (326, 327) or not 1 <= epsg % 100 <= 60:
+        raise SceneRejected(f"{name} is not in UTM (found {_short(str(src.crs))}); {remedy}")
+    a, b, left, d, e, top = tuple(src.transform)[:6]
+    step = round(a / PIXEL_M)
+    if b != 0 or d != 0 or e != -a or step < 1 or a != step * PIXEL_M:
+        raise SceneRejected(f"{name} is rotated, or its pixels are not multiples of 10 m ({a:g} x {-e:g} m); {remedy}")
+    if math.prod(src.block_shapes[0]) > _MOST_BLOCK_PX:
+        raise SceneRejected(
+            f"{name} is stored in blocks of {src.block_shapes[0]} pixels; rewrite it in 512 x 512 blocks"
+        )
+    col, row = left / PIXEL_M, -top / PIXEL_M
+    if col != round(col) or row != round(row):
+        raise SceneRejected(f"{name} has its corner at {left:g}, {top:g}, off the 10 m lattice; {remedy}")
+    return Grid(epsg, step, round(col), round(row), src.height, src.width)
+
+
+def epsg_of(geobox: GeoBox) -> int:
+    """EPSG code of a lattice geobox; raises LatticeMismatch if it has none."""
+    code = geobox.crs.epsg if geobox.crs else None
+    if code is None:
+        raise LatticeMismatch(f"{geobox!r} is not on the lattice of a UTM zone")
+    return int(code)
+
+
+def read_window(
+    href: str, indexes: Sequence[int], scale: float, geobox: GeoBox, *, is_class: bool = False
+) -> NDArray[np.uint16]:
+    """Bands of one file on a lattice geobox, (band, y, x) uint16, 0 outside the file and where it has no data.
+
+    Pixels of 20 m or more are repeated (nearest). Raises SceneRejected if the file cannot be laid on the geobox.
+    """
+    height, width = geobox.shape
+    out = np.zeros((len(indexes), height, width), dtype=np.uint16)
+    with opened(href) as src:
+        grid = grid_of(src)
+        if grid.epsg != epsg_of(geobox):
+            raise SceneRejected(
+                f"{_short(href)} lies in EPSG:{grid.epsg}, the tile in EPSG:{epsg_of(geobox)}; "
+                "grids of two zones are never combined"
+            )
+        col = round(geobox.affine.c / PIXEL_M) - grid.col
+        row = round(-geobox.affine.f / PIXEL_M) - grid.row
+        r0, r1 = max(row, 0), min(row + height, grid.height * grid.step)
+        c0, c1 = max(col, 0), min(col + width, grid.width * grid.step)
+        if r0 >= r1 or c0 >= c1:
+            return out
+        s = grid.step
+        rows, cols = (r0 // s, math.ceil(r1 / s)), (c0 // s, math.ceil(c1 / s))
+        raw = src.read(list(indexes), window=Window(cols[0], rows[0], cols[1] - cols[0], rows[1] - rows[0]))
+        stored = as_stored(raw, src.nodata, scale, is_class=is_class)
+    if s > 1:
+        stored = stored.repeat(s, axis=1).repeat(s, axis=2)
+    top, left = r0 - rows[0] * s, c0 - cols[0] * s
+    out[:, r0 - row : r1 - row, c0 - col : c1 - col] = stored[:, top : top + r1 - r0, left : left + c1 - c0]
+    return out
+
+
+def read_thinned(href: str, index: int, scale: float, side_px: int, *, is_class: bool = False) -> NDArray[np.uint16]:
+    """One whole band thinned to at most `side_px` a side (from overviews where the file has them), (y, x)."""
+    with opened(href) as src:
+        grid_of(src)
+        shrink = max(src.height, src.width, side_px) / side_px
+        shape = max(1, round(src.height / shrink)), max(1, round(src.width / shrink))
+        raw = src.read(index, out_shape=shape)
+        return as_stored(raw, src.nodata, scale, is_class=is_class)
+
+
+def as_stored(raw: NDArray[Any], nodata: float | None, scale: float, *, is_class: bool = False) -> NDArray[np.uint16]:
+    """Numbers of any type as uint16, reflectance x 10 000, with 0 for no data.
+
+    Real measurements at or below zero become 1, so that dark ground stays apart from no data.
+    """
+    if raw.dtype.kind not in "iuf":
+        raise SceneRejected(f"a band holds {raw.dtype} numbers; integers or real numbers are needed")
+    fill = 0.0 if nodata is None or math.isnan(nodata) else float(nodata)
+    if is_class:
+        return np.where((raw >= 0) & (raw <= 255), raw, 0).astype(np.uint16)
+    if raw.dtype == np.uint16 and fill == 0.0 and scale == 1.0:
+        return raw.astype(np.uint16, copy=False)
+    values = raw.astype(np.float64)
+    missing = ~np.isfinite(values) | (values == fill)
+    values = np.rint(np.where(missing, 0.0, values) * scale)
+    missing |= values < LOWEST
+    return np.where(missing, 0.0, np.clip(values, 1.0, 65535.0)).astype(np.uint16)
+
+
+def _short(text: str) -> str:
+    """One line of printable text, short enough for a manifest; the head of a long path goes, its end stays."""
+    line = "".join(c if c.isprintable() else " " for c in text)
+    return line if len(line) <= 160 else "…" + line[-159:]

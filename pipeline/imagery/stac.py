@@ -1,0 +1,103 @@
+"""Scenes of a STAC API, found by item search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, time
+from functools import partial
+from itertools import islice
+from typing import Any
+from urllib.parse import urljoin
+
+import numpy as np
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from pystac import STACError
+from pystac_client import Client
+from pystac_client.exceptions import APIError
+from pystac_client.stac_api_io import StacApiIO
+from requests import RequestException
+from urllib3 import Retry
+
+from pipeline.errors import SceneRejected, SourceUnavailable
+from pipeline.imagery.folder import remote_href
+from pipeline.imagery.items import scene_from_item
+from pipeline.imagery.reading import overview_assets, read_assets
+from pipeline.imagery.scene import Bbox, Scene, SceneList, Skipped, newest_versions, touches
+
+_TIMEOUT_S = (10.0, 60.0)  # to connect, and between two answers
+_PAGE = 100
+_MOST_ITEMS = 20_000
+
+
+class StacSource:
+    """A STAC API with item search; `keys` maps band names to asset keys where they are not the usual ones."""
+
+    def __init__(
+        self, url: str, collections: Sequence[str], keys: Mapping[str, str] | None = None, name: str = "stac"
+    ) -> None:
+        self.url = url
+        self.collections = tuple(collections)
+        self.keys = dict(keys or {})
+        self.name = name
+
+    def find(self, bbox: Bbox, start: date, end: date) -> SceneList:
+        """See Source. Items that cannot be used are reported as failed, with the reason."""
+        first, last = datetime.combine(start, time.min, UTC), datetime.combine(end, time.max, UTC)
+        scenes, skipped = [], []
+        for item in self._search(bbox, first, last):
+            try:
+                scene = scene_from_item(item, partial(_resolve, item), keys=self.keys)
+            except SceneRejected as error:
+                skipped.append(Skipped(str(item.get("id"))[:200], str(error), failed=True))
+                continue
+            # A server may answer more than it was asked.
+            if first <= scene.acquired <= last and (scene.bbox is None or touches(scene.bbox, bbox)):
+                scenes.append(scene)
+        kept = newest_versions(scenes)
+        return SceneList(kept.scenes, (*sorted(skipped, key=lambda s: s.scene_id), *kept.skipped))
+
+    def read(self, scene: Scene, bands: Sequence[str], geobox: GeoBox) -> NDArray[np.uint16]:
+        """See Source."""
+        return read_assets(scene, bands, geobox)
+
+    def overview(self, scene: Scene, bands: Sequence[str], side_px: int) -> NDArray[np.uint16]:
+        """See Source."""
+        return overview_assets(scene, bands, side_px)
+
+    def _search(self, bbox: Bbox, first: datetime, last: datetime) -> list[dict[str, Any]]:
+        retries = Retry(total=4, backoff_factor=0.5, status_forcelist=(429, 502, 503, 504), allowed_methods=None)
+        try:
+            client = Client.open(self.url, stac_io=StacApiIO(timeout=_TIMEOUT_S, max_retries=retries))
+            search = client.search(
+                collections=list(self.collections), bbox=bbox, datetime=(first, last), limit=_PAGE, max_items=None
+            )
+            items = list(islice(search.items_as_dicts(), _MOST_ITEMS + 1))
+        except (
+            APIError,
+            RequestException,
+            STACError,
+            NotImplementedError,
+            LookupError,
+            TypeError,
+            ValueError,
+        ) as error:
+            found = " ".join(str(error).split())[:300]
+            raise SourceUnavailable(
+                f"STAC API {self.url} did not answer a search of {', '.join(self.collections)} "
+                f"({type(error).__name__}: {found}); check source.url, the collection and the network, then run again"
+            ) from error
+        if len(items) > _MOST_ITEMS:
+            raise SourceUnavailable(
+                f"STAC API {self.url} answers with more than {_MOST_ITEMS} items; shorten the periods or the area"
+            )
+        return [item for item in items if isinstance(item, dict)]
+
+
+def _resolve(item: Mapping[str, Any], href: str) -> str:
+    """An asset's address, made absolute by the item's own link; only http(s) and s3 are let through."""
+    links = item.get("links")
+    for link in links if isinstance(links, list) else ():
+        if isinstance(link, dict) and link.get("rel") == "self" and isinstance(link.get("href"), str):
+            return remote_href(urljoin(link["href"], href))
+    return remote_href(href)
