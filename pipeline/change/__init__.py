@@ -5,11 +5,13 @@ from pipeline.change.changes import build_changes
 from pipeline.change.objects import Classified, classify
 from pipeline.change.site import Confidence, Site, SiteChange, SitePeriod, State, Status
 from pipeline.change.sites import build_sites
-from pipeline.change.states import CLASS_NAMES, STATE_NAMES, class_raster, state_raster
+from pipeline.change.states import CLASS_NAMES, OUTSIDE, STATE_NAMES, STATE_OUTSIDE, class_raster, state_raster
 
 __all__ = [
     "CLASS_NAMES",
+    "OUTSIDE",
     "STATE_NAMES",
+    "STATE_OUTSIDE",
     "Candidates",
     "Classified",
     "Confidence",

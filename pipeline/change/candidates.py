@@ -100,6 +100,8 @@ def _problem(arrays: dict[str, NDArray[np.generic]]) -> str:
     for name, (shape, dtype) in expected.items():
         if arrays[name].shape != shape or arrays[name].dtype != dtype:
             return f"expected {name} {dtype} {shape}, found {arrays[name].dtype} {arrays[name].shape}"
+    if any(np.any((arrays[name] > PROBABILITY_SCALE) & (arrays[name] != NODATA)) for name in ("bare", "pond")):
+        return "a probability is above 1"
     step_row, step_col = np.diff(row.astype(np.int64)), np.diff(col.astype(np.int64))
     if not np.all((step_row > 0) | ((step_row == 0) & (step_col > 0))):
         return "pixels are not in order of row and column, or one appears twice"

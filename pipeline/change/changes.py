@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import rasterio
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -19,7 +20,6 @@ from pipeline.change.sites import (
     mean_probability,
     opening_interval,
     periods_gone,
-    zone_of,
 )
 from pipeline.change.states import BARE, POND
 from pipeline.config import Change, Period
@@ -39,12 +39,16 @@ def build_changes(
 
     `sites` are those that `build_sites` made of the same zones. A site with nothing to tell, or of which
     nothing can be told because its ground was not observed, has no entry; rules in docs/change.md.
+    With one period there is nothing to compare with: a `before` below 0 gives no changes.
     """
+    if before < 0:
+        return ()
     known = {site.site_id: site for site in sites}
-    told = (
-        _change(cluster, known[cluster.site_id], periods, settings, before, after)
-        for cluster in clusters(zones, settings)
-    )
+    with rasterio.Env():  # entered once, not again for each outline
+        told = [
+            _change(cluster, known[cluster.site_id], periods, settings, before, after)
+            for cluster in clusters(zones, settings)
+        ]
     return tuple(change for change in told if change is not None)
 
 
@@ -89,7 +93,7 @@ def _change(
         clear_looks_after=cluster.median_looks(after, both),
         observed_share=cluster.share(observed[before] & observed[after], both),
         sensors=("S2",),
-        zone=zone_of(cluster, both),
+        zone=site.zone,
         sites_within_1km=site.sites_within_1km,
         geometry=cluster.geometry(ground),
         gain_geometry=cluster.geometry(gain) if gain.any() else None,
@@ -99,11 +103,15 @@ def _change(
 
 def _state(cluster: Cluster, gain: NDArray[np.bool_], settings: Change, before: int, after: int) -> State | None:
     disturbed = cluster.disturbed
-    if disturbed[before].any():
-        if disturbed[after].any():
-            return "expanded" if _has_new_part(cluster, gain, settings, after) else "continuing"
-        return "recovered" if is_gone(cluster, before, after) else None
-    if not disturbed[after].any() or cluster.share(gain, disturbed[after]) < OBSERVED_SHARE:
+    earlier, later = disturbed[before], disturbed[after]
+    if not later.any():
+        return "recovered" if earlier.any() and is_gone(cluster, before, after) else None
+    mostly_gain = cluster.share(gain, later) >= OBSERVED_SHARE
+    # Doubtful pixels held over from a later period do not make a site of the earlier one.
+    was_mapped = cluster.hectares(earlier) >= settings.minimum_mapping_unit_ha
+    if earlier.any() and (was_mapped or not mostly_gain):
+        return "expanded" if _has_new_part(cluster, gain, settings, after) else "continuing"
+    if not mostly_gain:
         return None
     return "reopened" if disturbed[:before].any() else "new"
 

@@ -28,6 +28,11 @@ class Classified:
     capped: NDArray[np.bool_]
 
     @property
+    def epsg(self) -> int:
+        """EPSG code of the UTM zone."""
+        return self.candidates.epsg
+
+    @property
     def disturbed(self) -> NDArray[np.bool_]:
         """Pixels on the map as workings, (T, n)."""
         return is_disturbed(self.classes)

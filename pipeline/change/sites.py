@@ -8,6 +8,7 @@ from functools import partial
 from typing import Literal
 
 import numpy as np
+import rasterio
 import shapely
 from numpy.typing import NDArray
 from pyproj import Transformer
@@ -33,7 +34,8 @@ NEIGHBOUR_M = 1000.0
 def build_sites(zones: Sequence[Classified], periods: Sequence[Period], settings: Change) -> tuple[Site, ...]:
     """Every site of the classified ground of all UTM zones, sorted by id; rules in docs/change.md."""
     found = clusters(zones, settings)
-    whole = [cluster.geometry(np.ones(cluster.row.size, bool)) for cluster in found]
+    with rasterio.Env():  # entered once, not again for each outline
+        whole = [cluster.geometry(np.ones(cluster.row.size, bool)) for cluster in found]
     near = _neighbours(found, whole)
     return tuple(
         _site(cluster, geometry, count, periods, settings)
@@ -56,7 +58,7 @@ def _site(cluster: Cluster, geometry: BaseGeometry, near: int, periods: Sequence
     return Site(
         site_id=cluster.site_id,
         geometry=geometry,
-        zone=zone_of(cluster, np.ones(cluster.row.size, bool)),
+        zone=_zone_of(cluster),
         state=state,
         status=status,
         confidence=confidence(cluster, last, disturbed[last], status, settings),
@@ -136,11 +138,9 @@ def opening_interval(cluster: Cluster) -> tuple[date | None, date | None]:
     return min(undisturbed, default=None), day_of(cluster.days[first, 2, opened])
 
 
-def zone_of(cluster: Cluster, pixels: NDArray[np.bool_]) -> int:
-    """Declared zone that holds most of the area of some pixels; the lower index wins a tie."""
-    # Whole square centimetres: a tie is a tie in whatever order pixels are summed.
-    area = np.round(cluster.area_m2[pixels] * 10_000)
-    return int(np.argmax(np.bincount(cluster.zone[pixels], area)))
+def _zone_of(cluster: Cluster) -> int:
+    """Declared zone that holds most of a site's area; the lower index wins a tie."""
+    return int(np.argmax(np.bincount(cluster.zone, cluster.area_m2)))
 
 
 def _project(transformer: Transformer, xy: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.areas.area import Area
+from pipeline.areas.area import Area, zones_of
 from pipeline.areas.lattice import Tile
 from pipeline.change import state_raster
 from pipeline.change.states import (
@@ -153,12 +153,12 @@ def _printed(name: str, value: str | float | None) -> str:
 
 
 def build_footprint(per_tile: Mapping[Tile, TileAreas], areas: Sequence[Area], periods: Sequence[Period]) -> Footprint:
-    """Footprint of all tiles; `areas` with role "zone" name the zone indices 1, 2, ... in their order.
+    """Footprint of all tiles; the zones of `areas` name the indices 1, 2, ... in their order.
 
     Raises AreaBalanceError unless zones + unassigned = total, to the square millimetre, in each period and class,
     the total being counted by itself on the rasters.
     """
-    zones = [(area.zone_id, area.name) for area in areas if area.role == "zone"]
+    zones = [(zone.zone_id, zone.name) for zone in zones_of(areas)]
     shape = (len(zones) + 1, len(CLASSES))
     classes = np.zeros((len(periods), *shape), np.int64)
     states = np.zeros((max(len(periods) - 1, 0), len(zones) + 1, len(STATES)), np.int64)
