@@ -1,1 +1,6 @@
-"""Room of the pipeline."""
+"""Simulated Sentinel-2 archives with known truth, for tests and the demonstration; no model learns from them."""
+
+from pipeline.simulation.archive import write_archive
+from pipeline.simulation.scenario import scenario_area, scenario_names, scenario_periods
+
+__all__ = ["scenario_area", "scenario_names", "scenario_periods", "write_archive"]

@@ -1,0 +1,135 @@
+"""Archives: a scenario written to disk once, whole, and recognised by its key."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import BadInput
+from pipeline.simulation import truth
+from pipeline.simulation.atmosphere import Sky, make_sky, observe
+from pipeline.simulation.classification import classify
+from pipeline.simulation.landcover import make_landscape
+from pipeline.simulation.look import Look, plan_looks
+from pipeline.simulation.rendering import Ground, cell_index, cut, render
+from pipeline.simulation.scenario import Scenario, scenario_of
+from pipeline.simulation.scene_writer import scene_id, write_json, write_scene
+from pipeline.simulation.terrain import Extent, extent_of
+from pipeline.simulation.workings import make_workings
+
+RECORD = "scenario.json"  # written last: an archive with it is whole
+_FORMAT = "placerwatch simulated archive"
+
+
+def write_archive(scenario: str, root: Path, on_progress: Callable[[int, int], None] | None = None) -> Path:
+    """Make the archive of a scenario in the folder `root` and return it; a whole one of the same key is left alone.
+
+    Bytes do not depend on the machine, the threads or the order of work. `on_progress` gets scenes done and in all.
+    Raises BadInput for an unknown scenario, or if `root` holds anything but an archive.
+    """
+    return make_archive(scenario_of(scenario), root, on_progress)
+
+
+def make_archive(scenario: Scenario, root: Path, on_progress: Callable[[int, int], None] | None = None) -> Path:
+    """`write_archive` for a scenario of any making."""
+    key = content_key(scenario)
+    found = _key_of(root)
+    if found == key:
+        return root
+    if found is None and root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise BadInput(f"{root}: holds something other than a simulated archive; name a new or an empty folder")
+    root.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
+    try:
+        _fill(scenario, key, work, on_progress)
+        work.chmod(0o755)
+        if root.exists():
+            shutil.rmtree(root)
+        work.rename(root)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return root
+
+
+def content_key(scenario: Scenario) -> str:
+    """SHA-256 over the scenario's parameters and the source of this room."""
+    digest = hashlib.sha256(json.dumps(scenario.parameters(), sort_keys=True).encode())
+    for module in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(module.name.encode() + b"\0" + module.read_bytes())
+    return digest.hexdigest()
+
+
+def _key_of(root: Path) -> str | None:
+    try:
+        record = json.loads((root / RECORD).read_bytes())
+    except (OSError, ValueError):
+        return None
+    known = isinstance(record, dict) and record.get("format") == _FORMAT
+    return str(record.get("key")) if known else None
+
+
+def _fill(scenario: Scenario, key: str, root: Path, on_progress: Callable[[int, int], None] | None) -> None:
+    extent = extent_of(scenario)
+    landscape = make_landscape(scenario, extent)
+    workings = make_workings(scenario, landscape)
+    looks = plan_looks(scenario)
+    truth.write_polygons(root, scenario, landscape, workings)
+    grounds = [cut(landscape, workings, granule) for granule in scenario.granules]
+    del landscape, workings
+    for ground in grounds:
+        truth.write_rasters(root, scenario, ground)
+    done = 0
+    if on_progress:
+        on_progress(done, len(looks))
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        for _ in pool.map(lambda look: _write_look(scenario, root, extent, grounds, look), looks):
+            done += 1
+            if on_progress:
+                on_progress(done, len(looks))
+    write_json(root / RECORD, _record(scenario, key, looks))
+
+
+def _write_look(scenario: Scenario, root: Path, extent: Extent, grounds: list[Ground], look: Look) -> None:
+    sky = make_sky(scenario.seed, look, (extent.rows // 4, extent.cols // 4))
+    for ground in grounds:
+        granule = ground.granule
+        above: Sky = sky.on(*cell_index(extent, granule, 10.0, 0))
+        surface = render(ground, look.day, look.greenness, look.shift)
+        observed = observe(surface, above, look, scenario.seed + granule.epsg)
+        scl = classify(observed, above, look, scenario.seed + granule.epsg)
+        write_scene(root, scenario, granule, look, observed, scl)
+
+
+def _record(scenario: Scenario, key: str, looks: tuple[Look, ...]) -> dict[str, Any]:
+    return {
+        "format": _FORMAT,
+        "key": key,
+        "name": scenario.name,
+        "title": scenario.title,
+        "note": "Every scene in this archive is simulated.",
+        "parameters": scenario.parameters(),
+        "periods": [period.model_dump(mode="json") for period in scenario.periods()],
+        "truth": {
+            "classes": dict(enumerate(truth.CLASSES)),
+            "causes": dict(enumerate(truth.CAUSES)),
+            "days": {period.name: truth.middle(period).isoformat() for period in scenario.periods()},
+        },
+        "scenes": [
+            {
+                "id": scene_id(look, granule),
+                "date": look.day.isoformat(),
+                "offset": look.offset,
+                "shift_cells": list(look.shift),
+                "cloud_share": look.cloud_share,
+                "gain": look.gain,
+            }
+            for look in looks
+            for granule in scenario.granules
+        ],
+    }
