@@ -15,6 +15,7 @@ from typing import Any
 from xml.parsers import expat
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from pipeline.errors import SceneRejected
@@ -196,15 +197,37 @@ def _declared(assets: Mapping[str, Mapping[str, Any]]) -> int | None:
     return offsets.pop() if offsets else None
 
 
-def calibrate(stored: NDArray[np.uint16], offset: int) -> tuple[NDArray[np.uint16], NDArray[np.bool_]]:
-    """Reflectance x 10 000 of stored numbers (band, y, x), and which pixels (y, x) all bands measured.
+def calibrate(
+    stored: NDArray[np.uint16], offset: int, out: NDArray[np.uint16], valid: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Write reflectance x 10 000 of stored numbers (band, y, x) into `out` where `valid` (y, x) is not set yet.
 
-    0 is no data and 65535 saturation; reflectance at or below zero becomes 1. Unmeasured numbers are 65535.
+    0 is no data and 65535 saturation; a pixel counts where all bands measured it. Reflectance at or below zero
+    becomes 1. Sets `valid`, and returns the pixels that were written (y, x).
     """
-    missing = (stored == 0) | (stored == NODATA)
-    floor = np.uint16(1 - offset)
-    value = np.maximum(stored, floor) - np.uint16(-offset)
-    return np.where(missing, np.uint16(NODATA), value), ~missing.any(axis=0)
+    fresh = np.empty_like(valid)
+    _calibrate(stored, np.uint16(-offset), out, valid, fresh)
+    return fresh
+
+
+@njit(cache=True, nogil=True)
+def _calibrate(stored, less, out, valid, fresh):  # type: ignore[no-untyped-def]
+    bands, height, width = stored.shape
+    least = np.uint16(less + 1)
+    for y in range(height):
+        new, old = fresh[y], valid[y]
+        for x in range(width):
+            new[x] = not old[x]
+        for b in range(bands):
+            row = stored[b, y]
+            for x in range(width):
+                new[x] &= (row[x] != 0) & (row[x] != NODATA)
+        for b in range(bands):
+            row, target = stored[b, y], out[b, y]
+            for x in range(width):
+                target[x] = np.uint16(max(row[x], least) - less) if new[x] else target[x]
+        for x in range(width):
+            old[x] |= new[x]
 
 
 def check_scene(source: Source, scene: Scene) -> DarkFloor:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import rasterio
@@ -19,8 +20,6 @@ from rasterio.windows import Window
 from pipeline.areas.lattice import PIXEL_M
 from pipeline.errors import LatticeMismatch, SceneRejected
 
-# Only these formats are opened: a VRT or a script-like driver would let a file name other files.
-DRIVERS = ("GTiff", "JP2OpenJPEG")
 GDAL = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     "GDAL_PAM_ENABLED": "NO",
@@ -53,9 +52,11 @@ class Grid:
 
 @contextmanager
 def opened(href: str) -> Iterator[DatasetReader]:
-    """An open raster; raises SceneRejected naming the file if it cannot be opened or breaks while it is read."""
+    """An open GeoTIFF (or JPEG 2000, by its name); SceneRejected names a file that does not open or breaks."""
+    # No other format is tried: a VRT would let one file name others.
+    driver = "JP2OpenJPEG" if urlsplit(href).path.lower().endswith(".jp2") else "GTiff"
     try:
-        with rasterio.Env(**GDAL), rasterio.open(href, driver=list(DRIVERS)) as src:  # type: ignore[no-untyped-call]
+        with rasterio.Env(**GDAL), rasterio.open(href, driver=driver) as src:  # type: ignore[no-untyped-call]
             yield src
     except (RasterioError, OSError) as error:
         raise SceneRejected(f"{_short(href)} cannot be read ({_short(str(error))}); fetch the file again") from error

@@ -105,12 +105,10 @@ def _read_pass(
         except SceneRejected as error:
             lost.append(Skipped(scene.id, str(error), failed=True))
             continue
-        values, measured = calibrate(stored[: len(bands)], scene.offset)
-        fresh = measured & ~valid
-        np.copyto(out, values, where=fresh)
+        fresh = calibrate(stored[: len(bands)], scene.offset, out, valid)
         if scene.has_scl:
-            np.copyto(scl, stored[-1].astype(np.uint8), where=fresh)
-        valid |= fresh
+            # Cloud too bright to be measured casts its dilation all the same.
+            np.copyto(scl, stored[-1], where=fresh | (~valid & (stored[-1] != 0)), casting="unsafe")
     return tuple(lost)
 
 
