@@ -383,6 +383,12 @@ def test_overlapping_zones_are_warned_of_and_touching_ones_are_not():
     assert overlaps([a]) == ()
 
 
+def test_zones_that_only_share_a_line_or_a_point_do_not_overlap():
+    a = Area("a", "a", Polygon([(16, 4), (17, 4), (17, 4.5), (16.5, 4.6), (17, 5), (16, 5)]))
+    b = Area("b", "b", Polygon([(17, 4), (18, 4), (18, 5), (17, 5), (17, 4.9), (17, 4.5)]))
+    assert overlaps([a, b]) == ()
+
+
 def test_the_hash_follows_geometry_order_and_role_only():
     a, b = Area("a", "a", CARNOT), Area("b", "b", BOWTIE)
     assert areas_hash([a, b]) == areas_hash([Area("a", "renamed", CARNOT, statuses=(Status("x", None, ""),)), b])

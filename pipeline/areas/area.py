@@ -59,10 +59,14 @@ class Area:
 
 
 def geodesic_area_km2(geometry: BaseGeometry) -> float:
-    """Area of a lon/lat polygon on the WGS 84 ellipsoid, square kilometres; edges straight in lon/lat, as RFC 7946."""
+    """Area of lon/lat polygons on the WGS 84 ellipsoid, square kilometres; edges straight in lon/lat, as RFC 7946.
+
+    Points and lines in a collection have none.
+    """
+    polygons = [part for part in shapely.get_parts(geometry) if part.geom_type == "Polygon"]
     # Geodesics replace the edges, so these are cut short enough to lie on them.
-    dense = shapely.orient_polygons(shapely.segmentize(geometry, 0.01))
-    return float(_GEOD.geometry_area_perimeter(dense)[0]) / 1e6
+    dense = shapely.orient_polygons(shapely.segmentize(polygons, 0.01))
+    return sum(float(_GEOD.geometry_area_perimeter(polygon)[0]) for polygon in dense) / 1e6
 
 
 def zones_of(areas: Sequence[Area]) -> tuple[Area, ...]:

@@ -136,18 +136,19 @@ def _tiles_in_zone(geometry: BaseGeometry, epsg: int) -> list[Tile]:
 
 def owned(tile: Tile) -> NDArray[np.bool_]:
     """Mask (512, 512) of pixels whose centre lies in the strip of the tile's UTM zone."""
-    x, y = _centres(tile, np.arange(TILE_PX))
-    lon, lat = to_lonlat(tile.epsg).transform(x, y)
+    index, ends = np.arange(TILE_PX), np.array([0, TILE_PX - 1])
+    rim = np.concatenate([_in_strip(tile, ends, index).ravel(), _in_strip(tile, index, ends).ravel()])
+    # A strip has no holes: where it holds the whole rim of a tile it holds the tile, and most tiles are such.
+    return np.ones((TILE_PX, TILE_PX), dtype=bool) if rim.all() else _in_strip(tile, index, index)
+
+
+def _in_strip(tile: Tile, rows: NDArray[np.int_], cols: NDArray[np.int_]) -> NDArray[np.bool_]:
+    x = tile.col * TILE_M + (cols + 0.5) * PIXEL_M
+    y = (tile.row + 1) * TILE_M - (rows + 0.5) * PIXEL_M
+    lon, lat = to_lonlat(tile.epsg).transform(*np.meshgrid(x, y))
     west, south, east, north = strip_bounds(tile.epsg)
     inside: NDArray[np.bool_] = (lon >= west) & (lon < east) & (lat >= south) & (lat < north)
     return inside
-
-
-def _centres(tile: Tile, index: NDArray[np.int_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    x = tile.col * TILE_M + (index + 0.5) * PIXEL_M
-    y = (tile.row + 1) * TILE_M - (index + 0.5) * PIXEL_M
-    grid_x, grid_y = np.meshgrid(x, y)
-    return grid_x, grid_y
 
 
 def cell_area_m2(tile: Tile) -> NDArray[np.float64]:
