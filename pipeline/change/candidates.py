@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,7 +88,7 @@ class Candidates:
         return cls(epsg=int(arrays.pop("epsg")), **arrays)
 
 
-def _problem(arrays: dict[str, NDArray[np.generic]]) -> str:
+def _problem(arrays: dict[str, NDArray[Any]]) -> str:
     row, col, bare = arrays["row"], arrays["col"], arrays["bare"]
     if arrays["epsg"].shape != () or arrays["epsg"].dtype.kind != "i":
         return "epsg is not a number"

@@ -44,7 +44,7 @@ def build_changes(
     if before < 0:
         return ()
     known = {site.site_id: site for site in sites}
-    with rasterio.Env():  # entered once, not again for each outline
+    with rasterio.Env():  # type: ignore[no-untyped-call]  # once, not for each outline
         told = [
             _change(cluster, known[cluster.site_id], periods, settings, before, after)
             for cluster in clusters(zones, settings)

@@ -34,7 +34,7 @@ NEIGHBOUR_M = 1000.0
 def build_sites(zones: Sequence[Classified], periods: Sequence[Period], settings: Change) -> tuple[Site, ...]:
     """Every site of the classified ground of all UTM zones, sorted by id; rules in docs/change.md."""
     found = clusters(zones, settings)
-    with rasterio.Env():  # entered once, not again for each outline
+    with rasterio.Env():  # type: ignore[no-untyped-call]  # once, not for each outline
         whole = [cluster.geometry(np.ones(cluster.row.size, bool)) for cluster in found]
     near = _neighbours(found, whole)
     return tuple(
