@@ -65,7 +65,9 @@ def geometry_json(geometry: BaseGeometry) -> dict[str, Any] | None:
     """
     rounded = shapely.set_precision(_cut_at_antimeridian(shapely.make_valid(geometry)), 10.0**-DECIMALS)
     # Twice: repairing may yield a collection that holds a multipolygon.
-    parts = [part for part in shapely.get_parts(shapely.get_parts(rounded)) if part.geom_type == "Polygon"]
+    parts = [
+        part for part in shapely.get_parts(shapely.get_parts(rounded)) if part.geom_type == "Polygon" and part.area
+    ]
     if not parts:
         return None
     surface = shapely.orient_polygons(shapely.normalize(shapely.multipolygons(parts)), exterior_cw=False)

@@ -70,6 +70,8 @@ def map_html(result: RunResult, max_chips: int = 60) -> str:
         renderer=JsCode("L.canvas({tolerance: 6, padding: 0.3})"),  # type: ignore[arg-type]
         max_zoom=18,
         zoom_snap=0.5,
+        font_size="14px",
+        fade_animation=False,
     )
     # Only Leaflet itself, laid into the page: none of folium's links to the network is needed here.
     fmap.default_js, fmap.default_css = [], []
@@ -162,8 +164,10 @@ def _without_images(css: str) -> str:
 
 
 def _areas(result: RunResult) -> folium.GeoJson:
+    rows = {row.zone_id: row for row in result.footprint.rows if row.period == result.after.name}
     features = []
     for area in result.areas:
+        row = rows.get(area.zone_id)
         properties = {
             "name": area.name,
             "zone_id": area.zone_id,
@@ -171,6 +175,9 @@ def _areas(result: RunResult) -> folium.GeoJson:
             "status": area.status_at(result.as_of) if area.role == "zone" else "",
             "vintage": area.boundary_vintage,
             "source": area.boundary_source,
+            "disturbed_ha": row.disturbed_ha if row else None,
+            "watched_ha": row.watched_ha if row else None,
+            "observed_share": row.observed_share if row else None,
         }
         features.append(
             {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +14,7 @@ from pipeline.areas.area import Area, zones_of
 from pipeline.areas.lattice import Tile
 from pipeline.change.site import Site, SiteChange, State
 from pipeline.config import Period
-
-if TYPE_CHECKING:
-    from pipeline.footprint.areas_by_zone import Footprint
+from pipeline.footprint import Footprint
 
 # The order of states in every list, table and legend.
 STATES: tuple[State, ...] = ("new", "expanded", "reopened", "continuing", "recovered")
@@ -27,8 +25,8 @@ class RunResult:
     """All that the reports tell of one run. Changes are those between the last two periods.
 
     areas         in declared order; a zone index i of a site or change is the i-th of `zones_of(areas)`, from 1
-    totals        numbers that no feature carries; `observed_share` (of the watched ground, last period) and
-                  `below_mapping_unit_ha` are expected, others are passed on under their own names
+    totals        numbers that no feature carries: `observed_share` (of the watched ground, last period) and
+                  `below_mapping_unit_ha`, None where not known; others are passed on under their own names
     model         "name" and "sha256"
     scenes        ids of the scenes read, by tile and period name
     limits        sentences: what the run cannot see, with measured figures
@@ -45,7 +43,7 @@ class RunResult:
     changes: tuple[SiteChange, ...]
     sites: tuple[Site, ...]
     footprint: Footprint
-    totals: Mapping[str, float]
+    totals: Mapping[str, float | None]
     model: Mapping[str, str]
     generated_by: str
     scenes: Mapping[Tile, Mapping[str, tuple[str, ...]]]

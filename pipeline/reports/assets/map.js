@@ -23,7 +23,7 @@ const placerwatch = (() => {
     const [y, m, d] = iso.split("-").map(Number);
     return `${d} ${MONTHS[m - 1]} ${y}`;
   }
-  const ha = (value) => `${value < 10 ? value.toFixed(2) : value.toFixed(1)} ha`;
+  const ha = (value) => `${value.toLocaleString("en", {maximumFractionDigits: value < 10 ? 2 : value < 1000 ? 1 : 0})} ha`;
   const percent = (share) => `${(100 * share).toFixed(share < 0.9995 && share > 0 ? 1 : 0)} %`;
   function began(p) {
     if (p.last_clear_undisturbed && p.first_clear_disturbed)
@@ -31,6 +31,9 @@ const placerwatch = (() => {
     if (p.first_clear_disturbed) return `not later than ${day(p.first_clear_disturbed)} (no clear look before)`;
     return p.last_clear_undisturbed ? `after ${day(p.last_clear_undisturbed)}` : "not known";
   }
+
+  const table = (rows) => el("table", {}, el("tbody", {},
+    ...rows.filter(([, value]) => value).map(([name, value]) => el("tr", {}, el("th", {}, name), el("td", {}, value)))));
 
   // Outline of a feature on its picture; over a kilometre or two, latitude is as good as linear.
   function outline(geometry, bounds, colour) {
@@ -92,12 +95,12 @@ const placerwatch = (() => {
       el("h3", {}, el("i", {class: `pw-swatch pw-${p.state}`}), ` ${p.state}, ${ha(p.area_ha)}`),
       el("p", {class: "pw-lead"}, `${p.site_id} · ${p.status}`),
       pair(id, p),
-      el("table", {}, el("tbody", {}, ...rows.map(([name, value]) => el("tr", {}, el("th", {}, name), el("td", {}, value))))),
+      table(rows),
       el("p", {class: "pw-caution"}, "This is ground that looks disturbed from orbit. It says nothing of who works there, "
         + "whether it is legal, what is dug or how much; " + (p.review.state === "unreviewed" ? "no one has checked it yet." : `review: ${p.review.state}.`)));
   }
   const width = () => Math.min(330, window.innerWidth - 60);
-  const popupOptions = () => ({maxWidth: width(), minWidth: width(), maxHeight: 0.72 * map.getSize().y, autoPanPadding: [12, 12]});
+  const popupOptions = () => ({maxWidth: width(), minWidth: width(), maxHeight: 0.78 * map.getSize().y, autoPanPadding: [12, 12]});
   const bind = (layer, id) => layer.on("click", (event) => { L.DomEvent.stop(event); open(id, event.latlng); });
   function open(id, place) {
     L.popup(popupOptions()).setLatLng(place).setContent(card(id)).openOn(map);
@@ -116,9 +119,13 @@ const placerwatch = (() => {
         {permanent: true, direction: "center", className: "pw-zone"});
     }
     layer.bindPopup(() => el("div", {class: "pw-card"}, el("h3", {}, p.name),
-      el("p", {class: "pw-lead"}, zone ? `declared zone · ${p.status} on ${day(data().as_of)}` : "watched, counted as unassigned ground"),
-      el("p", {}, `id ${p.zone_id}`), p.vintage ? el("p", {}, `boundaries ${p.vintage}`) : null, p.source ? el("p", {}, p.source) : null),
-    {maxWidth: 280});
+      el("p", {class: "pw-lead"}, zone ? `declared zone · ${p.status} on ${day(facts.as_of)}` : "watched, counted as unassigned ground"),
+      table([
+        ["disturbed", p.disturbed_ha === null ? null : `${ha(p.disturbed_ha)} of ${ha(p.watched_ha)} watched, ${facts.periods.after.name}`],
+        ["observed", p.observed_share === null ? null : `${percent(p.observed_share)} of the watched ground`],
+        ["boundaries", [p.vintage, p.source].filter(Boolean).join("; ")],
+        ["id", p.zone_id],
+      ])), {maxWidth: 300, minWidth: 220});
   }
   function change(feature, layer) {
     const p = feature.properties;
@@ -133,7 +140,10 @@ const placerwatch = (() => {
 
   // A site is smaller than a screen pixel when a whole zone is in view: a dot stands for it.
   function addDots(layers) {
-    for (const [id, layer] of polygons) {
+    // What is new is drawn last and lies on top.
+    const order = Object.keys(facts.colours).reverse();
+    const rank = (id) => order.indexOf(changes.get(id).properties.state);
+    for (const [id, layer] of [...polygons].sort((a, b) => rank(a[0]) - rank(b[0]))) {
       const p = changes.get(id).properties;
       const dot = L.circleMarker(layer.getBounds().getCenter(), {radius: 4 + Math.min(5, Math.sqrt(p.area_ha)), weight: 1.5,
         color: "white", fillColor: facts.colours[p.state], fillOpacity: 0.95});
@@ -174,7 +184,7 @@ const placerwatch = (() => {
       L.DomEvent.disableClickPropagation(bar);
       return bar;
     }});
-    new Views({position: "topright"}).addTo(map);
+    new Views({position: "bottomright"}).addTo(map);
     paint();
   }
   function addList() {
@@ -189,7 +199,7 @@ const placerwatch = (() => {
         el("span", {}, el("i", {class: `pw-swatch pw-${p.state}`}), ` ${p.state} ${size}`,
           el("small", {}, `${p.zone_id === null ? "unassigned" : p.zone_name} · ${p.confidence} confidence`)));
       button.addEventListener("click", () => {
-        map.fitBounds(facts.pictures[id].bounds, {maxZoom: 15.5, animate: false});
+        map.fitBounds(facts.pictures[id].bounds, {maxZoom: 16, animate: false});
         open(id, polygons.get(id).getBounds().getCenter());
         if (window.innerWidth <= 760) window.scrollTo(0, 0);
       });
