@@ -429,6 +429,11 @@ def test_the_statuses_of_western_car_follow_the_dated_table():
     assert all(status.source for area in areas.values() for status in area.statuses)
 
 
+def test_a_listed_area_is_one_line_for_people():
+    carnot = next(row for row in list_areas([AOI / "car-west.geojson"]) if row.zone_id == "carnot")
+    assert str(carnot).startswith("carnot: Carnot, zone, lifted, 6,220.0 km2, 278 tiles in 33N; boundary: 2026-11")
+
+
 def test_the_shipped_extents_of_northern_cote_divoire_lie_on_both_sides_of_6_w():
     rows = {row.zone_id: row for row in list_areas([AOI / "cote-divoire-north.geojson"], date(2026, 1, 1))}
     assert {zone: row.utm_zones for zone, row in rows.items()} == {

@@ -13,7 +13,7 @@ from shapely.geometry import Point, box
 
 from pipeline.areas import geodesic_area_km2, import_boundary, import_from_file, read_areas
 from pipeline.areas.download import fetch
-from pipeline.areas.importing import choose, plain
+from pipeline.areas.naming import choose, plain
 from pipeline.errors import BadInput, Problems, SourceUnavailable
 
 CARNOT, NOLA = box(15.4, 4.2, 16.8, 5.2), box(15.3, 2.7, 16.6, 4.0)
@@ -196,10 +196,21 @@ def test_an_unknown_name_suggests_near_ones(geoboundaries, tmp_path):
         import_boundary("Carnott", "geoboundaries", "CAF", tmp_path / "car.geojson", geoboundaries.url)
 
 
-@pytest.mark.parametrize(("source", "code", "wanted"), [("whosonfirst", "CAF", "CF"), ("geoboundaries", "CF", "CAF")])
-def test_a_country_code_of_the_other_kind_is_told(tmp_path, source, code, wanted):
-    with pytest.raises(BadInput, match=f"letters, such as {wanted}"):
-        import_boundary("Carnot", source, code, tmp_path / "car.geojson")
+@pytest.mark.parametrize(("source", "wanted"), [("whosonfirst", "CF"), ("geoboundaries", "CAF")])
+def test_a_country_code_that_the_source_does_not_know_is_told(tmp_path, source, wanted):
+    for code in ("Central Africa", "C", "XXXX"):
+        with pytest.raises(BadInput, match=f"letters, such as {wanted}"):
+            import_boundary("Carnot", source, code, tmp_path / "car.geojson")
+
+
+def test_either_code_of_a_mining_country_will_do(wof, geoboundaries, tmp_path):
+    import_boundary("Carnot", "whosonfirst", "caf", tmp_path / "a.geojson", wof.url)
+    import_boundary("Carnot", "geoboundaries", "cf", tmp_path / "b.geojson", wof.url)
+
+
+def test_an_unknown_source_lists_the_known(tmp_path):
+    with pytest.raises(BadInput, match="use one of: whosonfirst, geoboundaries"):
+        import_boundary("Carnot", "gadm", "CAF", tmp_path / "car.geojson")
 
 
 def test_an_unexpected_hash_stops_the_import(geoboundaries, tmp_path):

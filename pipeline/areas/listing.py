@@ -25,9 +25,20 @@ class AreaRow:
     boundary_vintage: str
     boundary_source: str
 
+    def __str__(self) -> str:
+        """One line for people."""
+        where = "+".join(self.utm_zones)
+        size = f"{self.area_km2:,.1f} km2, {self.tiles} tiles in {where}"
+        return (
+            f"{self.zone_id}: {self.name}, {self.role}, {self.status}, {size}; boundary: {self.boundary_vintage or '?'}"
+        )
 
-def list_areas(paths: Sequence[Path], day: date) -> tuple[AreaRow, ...]:
-    """Areas of some files with their status on a day, in declared order; raises Problems as `read_areas`."""
+
+def list_areas(paths: Sequence[Path], day: date = date.max) -> tuple[AreaRow, ...]:
+    """Areas of some files with their status on a day (default: the last declared), in declared order.
+
+    Raises Problems as `read_areas`.
+    """
     rows = []
     for area in read_areas(paths):
         tiles = tiles_of(area.geometry)
