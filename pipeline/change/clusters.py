@@ -97,8 +97,9 @@ def clusters(zones: Sequence[Classified], settings: Change) -> tuple[Cluster, ..
     for zone, at, own in zip(zones, index, labels, strict=True):
         order = np.argsort(own, kind="stable")
         present, start = np.unique(own[order], return_index=True)
-        for cluster, part in zip(present, np.split(at[order], start[1:]), strict=True):
-            members[cluster].append((zone, part))
+        stop = np.append(start[1:], own.size)
+        for cluster, first, end in zip(present, start, stop[: start.size], strict=True):
+            members[cluster].append((zone, at[order[first:end]]))
     return tuple(sorted((_gather(parts) for parts in members), key=lambda cluster: cluster.site_id))
 
 
