@@ -1,5 +1,225 @@
-"""The command `placerwatch`."""
+"""The command `placerwatch`: it parses, calls one function and prints."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+import pipeline
+from pipeline.errors import BadInput, PlacerwatchError
+
+app = typer.Typer(
+    name="placerwatch",
+    help="Watch artisanal alluvial mining from Sentinel-2: disturbed ground and site clusters, never pits.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+areas_app = typer.Typer(help="Declared areas.", no_args_is_help=True)
+app.add_typer(areas_app, name="areas")
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+ConfigArgument = Annotated[Path, typer.Argument(help="The programme's YAML file.", metavar="CONFIG")]
+RunArgument = Annotated[Path, typer.Argument(help="A run's folder, or outputs/<programme>/latest.", metavar="RUN_DIR")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
+OutOption = Annotated[Path, typer.Option("--out", help="Folder that holds every programme's outputs.")]
+AsOfOption = Annotated[str | None, typer.Option("--as-of", help="Last day that counts, YYYY-MM-DD; default: today.")]
+SourceOption = Annotated[
+    str | None, typer.Option("--source", help="Another source of imagery: earth-search, or a folder's path.")
+]
+
+
+def _day(text: str | None) -> date:
+    if text is None:
+        return datetime.now(UTC).date()
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise BadInput(f"--as-of {text!r}: expected a day such as 2026-03-31") from None
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+@app.command()
+def init(directory: Annotated[Path, typer.Argument(help="Folder to create.", metavar="DIR")]) -> None:
+    """Write a commented config and an area to start from."""
+    from pipeline.runs import write_starter
+
+    config = write_starter(directory)
+    out.print(f"wrote {config} and an area beside it; edit both, then: placerwatch validate {config}")
+
+
+@app.command()
+def validate(config: ConfigArgument) -> None:
+    """Check a config and its areas; prints every problem at once, with line and remedy."""
+    from pipeline.areas import overlaps
+    from pipeline.config_file import read_config
+
+    file = read_config(config)
+    for warning in overlaps(file.areas):
+        out.print(f"note: {warning}")
+    out.print(f"{config}: fine; {len(file.areas)} areas, {len(file.config.periods)} periods")
+
+
+@app.command()
+def plan(
+    config: ConfigArgument,
+    as_of: AsOfOption = None,
+    out_dir: OutOption = Path("outputs"),
+    source: SourceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell tiles, scenes and what is left out, without reading a pixel."""
+    from pipeline.runs import describe_plan, plan_programme, plan_summary
+
+    made = plan_programme(config, _day(as_of), out_dir, source)
+    if as_json:
+        _print_json(plan_summary(made))
+    else:
+        out.print(describe_plan(made), markup=False)
+
+
+@app.command()
+def run(
+    config: ConfigArgument,
+    as_of: AsOfOption = None,
+    out_dir: OutOption = Path("outputs"),
+    workers: Annotated[int | None, typer.Option(help="Number of workers; default: the config's.")] = None,
+    executor: Annotated[str | None, typer.Option(help="serial, threads or processes; default: the config's.")] = None,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler, tcp://host:port.")] = None,
+    source: SourceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a programme: maps, change report, footprint table and manifest."""
+    from pipeline.runs import RunOptions, open_reporter, run_programme
+
+    options = RunOptions(_day(as_of), out_dir, executor, workers, scheduler, source)
+    finished = run_programme(config, options, open_reporter(err, quiet=as_json))
+    if as_json:
+        _print_json(finished.as_json())
+    else:
+        out.print(finished.text, markup=False)
+    raise typer.Exit(finished.exit_code)
+
+
+@app.command()
+def status(run_dir: RunArgument, as_json: JsonOption = False) -> None:
+    """Tell what a run did, left out and could not do."""
+    from pipeline.runs import describe_run, read_manifest
+
+    manifest = read_manifest(run_dir)
+    if as_json:
+        _print_json(manifest)
+    else:
+        out.print(describe_run(manifest), markup=False)
+
+
+@app.command()
+def verify(run_dir: RunArgument) -> None:
+    """Hash a run's outputs and the stored results behind them again, and tell what differs."""
+    from pipeline.runs import verify_run
+
+    problems = verify_run(run_dir)
+    for problem in problems:
+        err.print(problem, markup=False)
+    if problems:
+        raise typer.Exit(1)
+    out.print(f"{run_dir}: every output and stored result is as the manifest says")
+
+
+@app.command()
+def simulate(
+    scenario: Annotated[str, typer.Argument(help="carnot, tortiya or demo.")],
+    directory: Annotated[Path, typer.Argument(help="Folder to write the archive to.", metavar="DIR")],
+) -> None:
+    """Write a simulated archive of Sentinel-2 scenes with its truth."""
+    from pipeline.runs import open_reporter
+    from pipeline.simulation import write_archive
+
+    with open_reporter(err).step("simulated scenes", 1) as advance:
+        path = write_archive(scenario, directory)
+        advance()
+    out.print(f"{path}")
+
+
+@app.command()
+def train(
+    data: Annotated[Path, typer.Option(help="Folder with patches.npz, patches.csv, masks.npz and masks.csv.")],
+    out_file: Annotated[Path, typer.Option("--out", help="Model file to write.")],
+    seed: Annotated[int, typer.Option(help="Seed of sampling and folds.")] = 0,
+) -> None:
+    """Fit a model to labelled imagery and write it with its card."""
+    from pipeline.disturbance import train as fit
+
+    card = fit(data, out_file, seed)
+    _print_json(card)
+
+
+@app.command()
+def evaluate(
+    data: Annotated[Path, typer.Option(help="Folder with patches.npz, patches.csv, masks.npz and masks.csv.")],
+    model: Annotated[str, typer.Option(help="A name in models/ or a path.")] = "default",
+) -> None:
+    """Score a model on labelled imagery. Ground it was trained on says little: the card holds the grouped scores."""
+    from pipeline.disturbance import evaluate as score
+    from pipeline.disturbance import load_model
+
+    _print_json(score(load_model(model), data))
+
+
+@areas_app.command("list")
+def areas_list(
+    files: Annotated[list[Path], typer.Argument(help="Areas files; default: all in aoi/.")] = [],  # noqa: B006
+) -> None:
+    """List declared areas with their size, status and boundary vintage."""
+    from pipeline.areas import list_areas
+
+    paths = files or sorted(Path("aoi").glob("*.geojson"))
+    if not paths:
+        raise BadInput("no areas file given, and there is no aoi/*.geojson here")
+    for row in list_areas(paths):
+        out.print(row, markup=False)
+
+
+@areas_app.command("import")
+def areas_import(
+    name: Annotated[str, typer.Argument(help="Name of the unit, for example Carnot.")],
+    country: Annotated[str, typer.Option(help="ISO 3166-1 alpha-3 code, for example CAF.")],
+    out_file: Annotated[Path, typer.Option("--out", help="Areas file to write.")],
+    source: Annotated[str, typer.Option(help="whosonfirst or geoboundaries.")] = "geoboundaries",
+    base_url: Annotated[str | None, typer.Option(help="Another server that answers in the same way.")] = None,
+    file: Annotated[Path | None, typer.Option(help="Take it from a boundary file already on disk.")] = None,
+) -> None:
+    """Fetch an official boundary by name; its hash and licence are recorded."""
+    from pipeline.areas import import_boundary
+
+    area = import_boundary(name, source=source, country=country, out=out_file, base_url=base_url, file=file)
+    out.print(f"wrote {out_file}: {area.name} ({area.boundary_source}, vintage {area.boundary_vintage})")
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    out.print(pipeline.__version__)
 
 
 def main() -> None:
-    """Entry point."""
+    """Run the command; errors that are meant end in one plain message and their exit code."""
+    try:
+        app()
+    except PlacerwatchError as error:
+        err.print(f"placerwatch: {error}", markup=False)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        err.print("placerwatch: stopped; what was finished is kept and a new run goes on from there")
+        sys.exit(130)

@@ -102,7 +102,6 @@ class Change(_Section):
 class Reports(_Section):
     """What is written for people."""
 
-    release: Literal["restricted", "public"] = Field(default="restricted")
     max_chips: int = Field(default=60, ge=0, le=1000, description="changed places with pictures, largest first")
 
 

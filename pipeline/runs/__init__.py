@@ -1,1 +1,20 @@
-"""Room of the pipeline."""
+"""Runs: plan, execute, store, assemble, write and verify."""
+
+from pipeline.runs.inspect import describe_plan, describe_run, plan_summary, read_manifest, verify_run
+from pipeline.runs.progress import open_reporter
+from pipeline.runs.run import Finished, RunOptions, plan_programme, run_programme
+from pipeline.runs.starter import write_starter
+
+__all__ = [
+    "Finished",
+    "RunOptions",
+    "describe_plan",
+    "describe_run",
+    "open_reporter",
+    "plan_programme",
+    "plan_summary",
+    "read_manifest",
+    "run_programme",
+    "verify_run",
+    "write_starter",
+]

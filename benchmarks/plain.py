@@ -1,0 +1,102 @@
+"""One tile as a user would write it: odc-stac, dask, xarray, SciPy and scikit-learn, without kernels of our own.
+
+It reads the same scenes, masks them by the same rule, takes the same median, computes the same features and asks the
+same trees, so its map must agree with the pipeline's but for the rounding of features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import odc.stac
+import rasterio
+import xarray as xr
+from odc.geo.geobox import GeoBox
+from scipy import ndimage
+
+from pipeline.disturbance import features
+from pipeline.imagery import BANDS
+
+CLEAR = (2, 4, 5, 6, 7)
+CLOUD = (8, 9, 10, 11)
+SHADOW = 3
+
+
+def disc(radius_px: int) -> np.ndarray:
+    y, x = np.mgrid[-radius_px : radius_px + 1, -radius_px : radius_px + 1]
+    return (x**2 + y**2 <= radius_px**2)[np.newaxis]
+
+
+def dilated(mask: xr.DataArray, radius_px: int) -> xr.DataArray:
+    return xr.apply_ufunc(
+        lambda block: ndimage.binary_dilation(block, disc(radius_px)), mask, dask="parallelized", output_dtypes=[bool]
+    )
+
+
+def composite(items: Sequence[Any], geobox: GeoBox) -> xr.DataArray:
+    """Median reflectance (band, y, x) of the clear looks."""
+    data = odc.stac.load(items, bands=[*BANDS, "SCL"], geobox=geobox, chunks={"time": 1}, groupby="time")
+    hidden = dilated(data.SCL.isin(CLOUD), 6) | dilated(data.SCL == SHADOW, 4)
+    clear = data.SCL.isin(CLEAR) & ~hidden & (data.B02 > 0)
+    stack = data[list(BANDS)].to_array("band").astype("float32").where(clear)
+    return stack.chunk({"time": -1, "y": 192, "x": 192}).median("time", skipna=True).round()
+
+
+def focal(values: np.ndarray, seen: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation over the observed pixels of a window."""
+    weight = ndimage.uniform_filter(seen.astype(float), side, mode="constant")
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = ndimage.uniform_filter(np.where(seen, values, 0.0), side, mode="constant") / weight
+        square = ndimage.uniform_filter(np.where(seen, values**2, 0.0), side, mode="constant") / weight
+    return mean, np.sqrt(np.maximum(square - mean**2, 0))
+
+
+def feature_stack(reflectance: xr.DataArray, halo: int) -> np.ndarray:
+    """Features (feature, y, x) by their definitions in `pipeline.disturbance.features`, in its integer units."""
+    seen = reflectance.notnull().all("band").to_numpy()
+    bands = {name: reflectance.sel(band=name).to_numpy().astype(float) for name in BANDS}
+    planes = []
+    for channel in features.CHANNELS:
+        a = sum(bands[name] for name in channel.a)
+        b = channel.b * len(channel.a) if isinstance(channel.b, int) else sum(bands[name] for name in channel.b)
+        planes.append(np.trunc(features.SCALE * (a - b) / (a + b + 1.0)))
+    low = planes[0] < features.BARE_NDVI
+    water = low & (planes[1] > features.WATER_MNDWI)
+    shares = [np.where(water, 1000.0, 0.0), np.where(low & ~water, 1000.0, 0.0)]
+    out = list(planes)
+    ratio = features.FOCAL_SCALE / features.SCALE
+    for radius in features.RADII:
+        side = 2 * radius + 1
+        windows = [focal(plane, seen, side) for plane in planes[: features.FOCAL]]
+        out += [mean * ratio for mean, _ in windows]
+        out += [focal(share, seen, side)[0] * ratio for share in shares]
+        out += [deviation * ratio for _, deviation in windows[: features.SPREAD]]
+    wide = len(features.CHANNELS) + (len(features.RADII) - 1) * (features.FOCAL + 2 + features.SPREAD)
+    out += [ratio * planes[k] - out[wide + k] for k in range(features.SPREAD)]
+    inner = slice(halo, -halo or None)
+    return np.trunc(np.nan_to_num(np.stack(out)))[:, inner, inner]
+
+
+def classify(stack: np.ndarray, models: Sequence[Any]) -> list[np.ndarray]:
+    """Probability of the positive class of each fitted classifier, (y, x)."""
+    table = stack.reshape(len(stack), -1).T.astype("float32")
+    return [model.predict_proba(table)[:, 1].reshape(stack.shape[1:]) for model in models]
+
+
+def write(path: Path, planes: Sequence[np.ndarray], geobox: GeoBox) -> None:
+    profile = {
+        "driver": "GTiff",
+        "count": len(planes),
+        "height": geobox.shape[0],
+        "width": geobox.shape[1],
+        "dtype": "uint16",
+        "crs": str(geobox.crs),
+        "transform": geobox.transform,
+        "compress": "zstd",
+        "predictor": 2,
+    }
+    with rasterio.open(path, "w", **profile) as raster:
+        raster.write(np.stack([np.round(plane * 10_000).astype(np.uint16) for plane in planes]))

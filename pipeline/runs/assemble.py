@@ -1,0 +1,201 @@
+"""From stored maps of all periods to sites, changes, class rasters and areas: the part that looks across tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline import config
+from pipeline.areas import TILE_PX, Area, Tile, cell_area_m2, zone_index, zones_of
+from pipeline.change import (
+    Candidates,
+    Classified,
+    Site,
+    SiteChange,
+    build_changes,
+    build_sites,
+    candidates_of_tile,
+    class_raster,
+    classify,
+    merge,
+    state_raster,
+)
+from pipeline.errors import StoreError
+from pipeline.footprint import Footprint, TileAreas, build_footprint, tile_areas
+from pipeline.imagery import NODATA, PLANE_NAMES, Composite
+from pipeline.runs.execute import Failure
+from pipeline.runs.store import Store, content_key
+from pipeline.runs.tasks import MAP, TileOutcome, load_composite
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class RunTasks(Protocol):
+    """Carries a function over tasks and shows progress under a label."""
+
+    def __call__(self, function: Callable[[T], R], tasks: Sequence[T], label: str) -> list[R | Failure]:
+        """Results in the order of the tasks."""
+        ...
+
+
+CLASSES = "classes"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The stored results of one tile, a pair of keys (composite, map) for each period; None where a task failed."""
+
+    tile: Tile
+    keys: tuple[tuple[str, str] | None, ...]
+    areas: tuple[Area, ...]
+    settings: config.Change
+    store: Store
+
+    @property
+    def zone(self) -> NDArray[np.int16]:
+        """Zone index of each pixel, (512, 512)."""
+        return zone_index(self.tile, self.areas)
+
+    def maps(self) -> list[NDArray[np.uint16]]:
+        """Probabilities (2, 512, 512) of each period; a failed task was not observed."""
+        blank = np.full((2, TILE_PX, TILE_PX), NODATA, np.uint16)
+        return [self.store.get_planes(MAP, pair[1]) if pair else blank for pair in self.keys]
+
+    def composites(self) -> list[Composite]:
+        """Composites of each period on the tile."""
+        return [
+            load_composite(self.store, pair[0], self.tile)
+            if pair
+            else _unobserved(self.tile)
+            for pair in self.keys
+        ]
+
+
+def _unobserved(tile: Tile) -> Composite:
+    planes = np.full((len(PLANE_NAMES), TILE_PX, TILE_PX), NODATA, np.uint16)
+    planes[[PLANE_NAMES.index("looks"), PLANE_NAMES.index("rescued")]] = 0
+    return Composite.from_planes(tile.geobox, planes)
+
+
+def stacks(
+    outcomes: Sequence[TileOutcome | Failure],
+    tiles: Sequence[Tile],
+    n_periods: int,
+    areas: tuple[Area, ...],
+    settings: config.Change,
+    store: Store,
+) -> tuple[Stack, ...]:
+    """Outcomes in the order tile by tile, period by period, gathered by tile."""
+    pairs = [(o.composite_key, o.map_key) if isinstance(o, TileOutcome) else None for o in outcomes]
+    return tuple(
+        Stack(tile, tuple(pairs[i * n_periods : (i + 1) * n_periods]), areas, settings, store)
+        for i, tile in enumerate(tiles)
+    )
+
+
+def find_candidates(stack: Stack) -> Candidates:
+    """The pixels of one tile that look disturbed in any period."""
+    return candidates_of_tile(
+        stack.tile, stack.maps(), stack.composites(), stack.zone, cell_area_m2(stack.tile), stack.settings
+    )
+
+
+@dataclass(frozen=True)
+class FinishTask:
+    """One tile with the classes (T, n) that the object step gave to its candidates."""
+
+    stack: Stack
+    candidates: Candidates
+    classes: NDArray[np.uint8]
+    key: str
+
+
+def finish_tile(task: FinishTask) -> TileAreas:
+    """Store the class of every pixel and period and its last change state, and measure their areas."""
+    stack, zone = task.stack, task.stack.zone
+    observed = np.stack([probability[0] != NODATA for probability in stack.maps()])
+    n_periods = len(stack.keys)
+    classes = class_raster(stack.tile, n_periods, observed, zone, task.candidates, task.classes)
+    planes = classes
+    if n_periods > 1:
+        planes = np.concatenate([classes, state_raster(classes[-2], classes[-1])[np.newaxis]])
+    names = [f"class of period {i + 1}" for i in range(n_periods)] + ["change state"] * (len(planes) - n_periods)
+    stack.store.put_planes(CLASSES, task.key, planes, stack.tile.geobox, names, {})
+    return tile_areas(stack.tile, classes, zone, cell_area_m2(stack.tile), len(zones_of(stack.areas)))
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """What all maps together tell; `class_keys` name the stored classes of each tile."""
+
+    sites: tuple[Site, ...]
+    changes: tuple[SiteChange, ...]
+    footprint: Footprint
+    class_keys: Mapping[Tile, str]
+
+
+def assemble(
+    tiles: Sequence[Stack],
+    periods: Sequence[config.Period],
+    areas: tuple[Area, ...],
+    settings: config.Change,
+    key: str,
+    run_tasks: RunTasks,
+) -> Assembled:
+    """Join the maps of all tiles and periods; raises StoreError if a tile's stored results cannot be read back."""
+    found = _whole(run_tasks(find_candidates, tiles, "candidates"))
+    by_zone: dict[int, list[Candidates]] = {}
+    for stack, part in zip(tiles, found, strict=True):
+        by_zone.setdefault(stack.tile.epsg, []).append(part)
+    classified = classify([merge(parts) for parts in by_zone.values()], settings)
+    sites = build_sites(classified, periods, settings)
+    changes = build_changes(classified, sites, periods, settings, len(periods) - 2, len(periods) - 1)
+    zones = {zone.epsg: zone for zone in classified}
+    class_keys = {stack.tile: content_key(change=key, tile=stack.tile.id) for stack in tiles}
+    tasks = [FinishTask(s, *_part(zones[s.tile.epsg], s.tile), class_keys[s.tile]) for s in tiles]
+    measured = _whole(run_tasks(finish_tile, tasks, "classes"))
+    per_tile = dict(zip(class_keys, measured, strict=True))
+    return Assembled(sites, changes, build_footprint(per_tile, areas, periods), class_keys)
+
+
+def _whole(results: Sequence[R | Failure]) -> list[R]:
+    """The results; the step looks across tiles, so one that is missing would make all the others wrong."""
+    for result in results:
+        if isinstance(result, Failure):
+            raise StoreError(f"sites could not be put together: {result.reason}")
+    return [result for result in results if not isinstance(result, Failure)]
+
+
+def _part(zone: Classified, tile: Tile) -> tuple[Candidates, NDArray[np.uint8]]:
+    """The candidates of one tile and their classes."""
+    top, left = tile.origin_px
+    row, col = zone.candidates.row, zone.candidates.col
+    start, stop = np.searchsorted(row, [top, top + TILE_PX])
+    inside = np.flatnonzero((col[start:stop] >= left) & (col[start:stop] < left + TILE_PX)) + start
+    arrays = {
+        field.name: value[..., inside]
+        for field in fields(Candidates)
+        if isinstance(value := getattr(zone.candidates, field.name), np.ndarray)
+    }
+    return replace(zone.candidates, **arrays), zone.classes[:, inside]
+
+
+class LazyTiles(Mapping[Tile, NDArray[Any]]):
+    """Rasters of many tiles, each read by its key when asked for, so that a mosaic never lies in memory."""
+
+    def __init__(self, names: Mapping[Tile, str], read: Callable[[Tile, str], NDArray[Any]]) -> None:
+        self.names, self.read = dict(names), read
+
+    def __getitem__(self, tile: Tile) -> NDArray[Any]:
+        return self.read(tile, self.names[tile])
+
+    def __iter__(self) -> Iterator[Tile]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)

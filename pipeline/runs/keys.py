@@ -1,0 +1,73 @@
+"""The key of each stored result: the hash of everything that decides its bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+from pipeline import config
+from pipeline.areas import Tile
+from pipeline.config_file import ConfigFile
+from pipeline.imagery import LookPlan, Scene
+from pipeline.runs.store import code_version, content_key
+
+# Bump when the layout of stored planes changes without a change of the code that makes them.
+STORE_FORMAT = 1
+
+
+def _identity(scenes: Sequence[Scene]) -> list[list[str | int]]:
+    return [[scene.id, scene.version, scene.offset] for scene in scenes]
+
+
+def scene_key(scene: Scene) -> str:
+    """Key of the check of one scene."""
+    return content_key(format=STORE_FORMAT, scene=_identity([scene]), code=code_version("imagery"))
+
+
+def composite_key(tile: Tile, looks: LookPlan, settings: config.Imagery, halo_px: int) -> str:
+    """Key of a composite: the scenes and their versions, the settings of the masks, and the code."""
+    return content_key(
+        format=STORE_FORMAT,
+        tile=tile.id,
+        halo_px=halo_px,
+        period=_identity(looks.period),
+        before=_identity(looks.before),
+        after=_identity(looks.after),
+        settings=settings,
+        code=code_version("imagery"),
+    )
+
+
+def map_key(composite: str, model_sha256: str) -> str:
+    """Key of a map of probabilities: its composite, the model, and the code."""
+    return content_key(format=STORE_FORMAT, composite=composite, model=model_sha256, code=code_version("disturbance"))
+
+
+def change_key(
+    maps: Sequence[Sequence[str]],
+    areas_sha256: str,
+    periods: Sequence[config.Period],
+    settings: config.Change,
+) -> str:
+    """Key of what follows from all maps together: sites, changes, classes and areas."""
+    return content_key(
+        format=STORE_FORMAT,
+        maps=maps,
+        areas=areas_sha256,
+        periods=periods,
+        settings=settings,
+        code=code_version("areas", "change", "footprint"),
+    )
+
+
+def run_key(maps_key: str, file: ConfigFile, as_of: date) -> str:
+    """Key of a run's outputs: what was mapped, how it is told, and each zone's status on the day."""
+    return content_key(
+        format=STORE_FORMAT,
+        change=maps_key,
+        programme=file.config.programme,
+        title=file.config.title,
+        reports=file.config.reports,
+        zones=[[a.zone_id, a.name, a.status_at(as_of), a.boundary_vintage] for a in file.areas],
+        code=code_version("reports", "runs"),
+    )

@@ -1,0 +1,116 @@
+"""The files of a run, written from what was assembled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import pipeline
+from pipeline.areas import Tile
+from pipeline.change import CLASS_NAMES, OUTSIDE, STATE_NAMES, STATE_OUTSIDE
+from pipeline.disturbance import limits_of
+from pipeline.errors import StoreError
+from pipeline.imagery import NODATA
+from pipeline.reports import (
+    CLASS_COLOURS,
+    STATE_RASTER_COLOURS,
+    RunResult,
+    changes_geojson,
+    sites_geojson,
+    write_cog,
+    write_map,
+)
+from pipeline.runs.assemble import CLASSES, Assembled, LazyTiles
+from pipeline.runs.manifest import Work
+from pipeline.runs.store import Store, write_whole
+from pipeline.runs.tasks import MAP, TileOutcome, load_composite
+
+
+def run_result(work: Work, assembled: Assembled, run_id: str, store: Store) -> RunResult:
+    """What the reports tell of a run."""
+    plan = work.plan
+    config = plan.file.config
+    composites: dict[tuple[Tile, str], str] = {}
+    scenes: dict[Tile, dict[str, tuple[str, ...]]] = {}
+    for item, outcome in zip(plan.work, work.outcomes, strict=True):
+        if isinstance(outcome, TileOutcome):
+            composites[item.tile, item.period.name] = outcome.composite_key
+            unread = {skipped.scene_id for skipped in outcome.skipped if skipped.failed}
+            ids = tuple(scene.id for scene in item.looks.period if scene.id not in unread)
+            scenes.setdefault(item.tile, {})[item.period.name] = ids
+
+    def composite_of(tile: Tile, period: str) -> NDArray[np.uint16] | None:
+        key = composites.get((tile, period))
+        return None if key is None else load_composite(store, key, tile).reflectance
+
+    watched = next(row for row in assembled.footprint.rows[::-1] if row.zone_id == "total")
+    return RunResult(
+        programme=config.programme,
+        title=config.title,
+        run_id=run_id,
+        as_of=plan.as_of,
+        periods=plan.periods,
+        areas=plan.file.areas,
+        changes=assembled.changes,
+        sites=assembled.sites,
+        footprint=assembled.footprint,
+        totals={"observed_share": watched.observed_share or 0.0},
+        model={"name": config.disturbance.model, "sha256": plan.model_sha256},
+        generated_by=f"placerwatch {pipeline.__version__}",
+        scenes=scenes,
+        limits=limits_of(plan.model),
+        composite_of=composite_of,
+    )
+
+
+def write_outputs(folder: Path, result: RunResult, work: Work, assembled: Assembled, store: Store) -> None:
+    """Write every report and raster of a run below a folder; raises StoreError if it cannot be written."""
+    try:
+        write_whole(folder / "changes.geojson", changes_geojson(result).encode())
+        write_whole(folder / "sites.geojson", sites_geojson(result).encode())
+        write_whole(folder / "footprint.csv", assembled.footprint.to_csv().encode())
+        write_whole(folder / "footprint.json", assembled.footprint.to_json().encode())
+        _write_rasters(folder / "rasters", result, work, assembled, store)
+        write_map(result, folder / "map.html", work.plan.file.config.reports.max_chips)
+    except OSError as error:
+        raise StoreError(f"the outputs cannot be written to {folder}: {error.strerror}; free space") from error
+
+
+def _write_rasters(folder: Path, result: RunResult, work: Work, assembled: Assembled, store: Store) -> None:
+    tags = {"run_id": result.run_id, "generated_by": result.generated_by}
+
+    def classes(plane: int) -> LazyTiles:
+        return LazyTiles(assembled.class_keys, lambda _, key: store.get_planes(CLASSES, key)[plane])
+
+    def probability(_: Tile, key: str) -> NDArray[np.uint16]:
+        bare, pond = store.get_planes(MAP, key)
+        return np.where(bare == NODATA, NODATA, bare + pond).astype(np.uint16)
+
+    def looks(tile: Tile, key: str) -> NDArray[np.uint16]:
+        return load_composite(store, key, tile).looks
+
+    for number, period in enumerate(result.periods):
+        name = f"class_{period.name}.tif"
+        legend = _legend(CLASS_NAMES)
+        write_cog(folder / name, classes(number), nodata=OUTSIDE, colormap=CLASS_COLOURS, description=legend, tags=tags)
+        done = [o for o in work.outcomes if isinstance(o, TileOutcome) and o.period == period.name]
+        if done:
+            maps = LazyTiles({o.tile: o.map_key for o in done}, probability)
+            legend = "probability of workings x 10000"
+            write_cog(folder / f"probability_{period.name}.tif", maps, nodata=NODATA, description=legend, tags=tags)
+            counts = LazyTiles({o.tile: o.composite_key for o in done}, looks)
+            name = f"clear-looks_{period.name}.tif"
+            write_cog(folder / name, counts, nodata=NODATA, description="number of clear looks", tags=tags)
+    if result.before is not None:
+        name = f"change_{result.before.name}_{result.after.name}.tif"
+        plane, legend = classes(len(result.periods)), _legend(STATE_NAMES)
+        write_cog(
+            folder / name, plane, nodata=STATE_OUTSIDE, colormap=STATE_RASTER_COLOURS, description=legend, tags=tags
+        )
+
+
+def _legend(names: Mapping[int, str]) -> str:
+    return "; ".join(f"{code} {name}" for code, name in names.items())

@@ -1,0 +1,193 @@
+"""What a run will do: which scenes serve which tile and period. Finding them reads no pixels."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+
+from pipeline import config
+from pipeline.areas import Tile, to_lonlat, watch_tiles
+from pipeline.config_file import ConfigFile
+from pipeline.disturbance import HALO_PX, find_model
+from pipeline.errors import BadInput
+from pipeline.imagery import LookPlan, Scene, SceneList, Skipped, Source, choose_looks, open_source
+from pipeline.simulation import write_archive
+
+
+@dataclass(frozen=True)
+class TilePeriod:
+    """The looks chosen for one tile of one period."""
+
+    tile: Tile
+    period: config.Period
+    looks: LookPlan
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A programme, resolved: its tiles, periods, scenes and model.
+
+    `left_out` holds scenes that are not wanted, by reason; `broken` those that should have served and cannot.
+    """
+
+    file: ConfigFile
+    as_of: date
+    source: Source
+    model: Path
+    model_sha256: str
+    periods: tuple[config.Period, ...]
+    tiles: tuple[Tile, ...]
+    work: tuple[TilePeriod, ...]
+    left_out: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    broken: tuple[Skipped, ...] = ()
+
+    @property
+    def scenes(self) -> tuple[Scene, ...]:
+        """Every scene that some tile uses, once, by time."""
+        used = {scene.id: scene for item in self.work for scene in _all_looks(item.looks)}
+        return tuple(sorted(used.values(), key=lambda scene: (scene.acquired, scene.id)))
+
+    def without(self, rejected: Sequence[str]) -> Plan:
+        """The same plan with some scenes taken out."""
+        gone = set(rejected)
+        if not gone:
+            return self
+        return replace(self, work=tuple(replace(item, looks=_drop(item.looks, gone)) for item in self.work))
+
+
+def _all_looks(looks: LookPlan) -> tuple[Scene, ...]:
+    return looks.period + looks.before + looks.after
+
+
+def _drop(looks: LookPlan, gone: set[str]) -> LookPlan:
+    keep = partial(filter, lambda scene: scene.id not in gone)
+    return LookPlan(tuple(keep(looks.period)), tuple(keep(looks.before)), tuple(keep(looks.after)))
+
+
+def open_programme_source(file: ConfigFile, out: Path) -> Source:
+    """The source that a programme names; a simulated archive is written first if it is not there."""
+    settings = file.config.source
+    if isinstance(settings, config.SimulationSource):
+        root = file.base / settings.archive if settings.archive else out / "archives" / settings.scenario
+        archive = write_archive(settings.scenario, root)
+        settings = config.FolderSource(kind="folder", path=archive.resolve())
+    return open_source(settings, file.base)
+
+
+def with_source(file: ConfigFile, name: str | None) -> ConfigFile:
+    """The same programme from another source: "earth-search", or a folder; raises BadInput for anything else."""
+    if name is None:
+        return file
+    source: config.SourceConfig
+    if name == "earth-search":
+        source = config.StacSource(kind="stac")
+    elif Path(name).is_dir():
+        source = config.FolderSource(kind="folder", path=Path(name).resolve())
+    else:
+        raise BadInput(f"--source {name!r}: expected earth-search, or a folder that exists")
+    return replace(file, config=file.config.model_copy(update={"source": source}))
+
+
+def make_plan(file: ConfigFile, source: Source, as_of: date) -> Plan:
+    """Resolve a programme to its tiles and looks; raises SourceUnavailable, ModelError or BadInput."""
+    periods = tuple(period for period in file.config.periods if period.start <= as_of)
+    if not periods:
+        raise BadInput(f"no period starts by {as_of}; give a later --as-of or an earlier period")
+    model, model_sha256 = find_model(file.config.disturbance.model, file.base)
+    tiles = tuple(watch_tiles(file.areas))
+    found = _Found.search(source, file, periods, as_of)
+    work: list[TilePeriod] = []
+    reasons: dict[str, set[str]] = {}
+    broken: set[Skipped] = set()
+    for tile in tiles:
+        box = _lonlat_box(tile)
+        for period in periods:
+            looks, skipped = choose_looks(found, box, period, as_of, file.config.imagery, tile.epsg)
+            work.append(TilePeriod(tile, period, looks))
+            for item in skipped:
+                if item.failed:
+                    broken.add(item)
+                else:
+                    reasons.setdefault(item.reason, set()).add(item.scene_id)
+    left_out = {reason: tuple(sorted(ids)) for reason, ids in sorted(reasons.items())}
+    ordered = tuple(sorted(broken, key=lambda item: (item.scene_id, item.reason)))
+    return Plan(file, as_of, source, model, model_sha256, periods, tiles, tuple(work), left_out, ordered)
+
+
+def scene_counts(plan: Plan) -> Counter[str]:
+    """Number of scenes by period name, counting looks of the period itself only."""
+    seen = {(item.period.name, scene.id) for item in plan.work for scene in item.looks.period}
+    return Counter(name for name, _ in seen)
+
+
+def _lonlat_box(tile: Tile) -> tuple[float, float, float, float]:
+    """West, south, east, north (degrees) of a tile with its halo."""
+    west, south, east, north = tile.padded(HALO_PX).boundingbox
+    box: tuple[float, float, float, float] = to_lonlat(tile.epsg).transform_bounds(west, south, east, north)
+    return box
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The answer of one search per area, asked again and again from memory."""
+
+    source: Source
+    scenes: tuple[Scene, ...]
+    skipped: tuple[Skipped, ...]
+    name: str = "found"
+
+    @classmethod
+    def search(cls, source: Source, file: ConfigFile, periods: Sequence[config.Period], as_of: date) -> _Found:
+        season = timedelta(days=file.config.imagery.season_days)
+        scenes: dict[str, Scene] = {}
+        skipped: dict[tuple[str, str], Skipped] = {}
+        for area in file.areas:
+            west, south, east, north = area.geometry.bounds
+            # A halo of tiles reaches a little beyond the area.
+            box = (west - 0.06, south - 0.06, east + 0.06, north + 0.06)
+            for start, end in _spans([(p.start - season, min(p.end + season, as_of)) for p in periods]):
+                answer = source.find(box, start, end)
+                scenes.update({scene.id: scene for scene in answer.scenes})
+                skipped.update({(item.scene_id, item.reason): item for item in answer.skipped})
+        ordered = tuple(sorted(scenes.values(), key=lambda scene: (scene.acquired, scene.id)))
+        return cls(source, ordered, tuple(skipped[key] for key in sorted(skipped)))
+
+    def find(self, bbox: tuple[float, float, float, float], start: date, end: date) -> SceneList:
+        west, south, east, north = bbox
+        hits = (
+            scene
+            for scene in self.scenes
+            if start <= scene.acquired.date() <= end
+            and (
+                scene.bbox is None
+                or (
+                    scene.bbox[0] <= east
+                    and scene.bbox[2] >= west
+                    and scene.bbox[1] <= north
+                    and scene.bbox[3] >= south
+                )
+            )
+        )
+        return SceneList(tuple(hits), self.skipped)
+
+    def read(self, scene: Scene, bands: Sequence[str], geobox: GeoBox) -> NDArray[np.uint16]:
+        return self.source.read(scene, bands, geobox)
+
+
+def _spans(spans: list[tuple[date, date]]) -> list[tuple[date, date]]:
+    """Overlapping spans of dates joined."""
+    joined: list[tuple[date, date]] = []
+    for start, end in sorted(spans):
+        if joined and start <= joined[-1][1] + timedelta(days=1):
+            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
+        else:
+            joined.append((start, end))
+    return joined

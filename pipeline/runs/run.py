@@ -1,0 +1,216 @@
+"""One run of a programme, from its plan to a folder of sealed outputs."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import Any, TypeVar
+
+from pipeline.areas import areas_hash
+from pipeline.config_file import read_config
+from pipeline.errors import StoreError
+from pipeline.reports import summary
+from pipeline.runs.assemble import Assembled, assemble, stacks
+from pipeline.runs.execute import Executor, Failure, open_executor
+from pipeline.runs.inspect import describe_run, read_manifest
+from pipeline.runs.keys import change_key, run_key
+from pipeline.runs.manifest import MANIFEST, Work, build_manifest, hash_outputs, write_manifest
+from pipeline.runs.outputs import run_result, write_outputs
+from pipeline.runs.plan import Plan, make_plan, open_programme_source, with_source
+from pipeline.runs.progress import Reporter, Silent
+from pipeline.runs.store import Store
+from pipeline.runs.tasks import SceneTask, TileOutcome, TileTask, run_scene, run_tile
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What the command line may set beside the config; None leaves the config's word."""
+
+    as_of: date
+    out: Path
+    executor: str | None = None
+    workers: int | None = None
+    scheduler: str | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that ended: its folder, whether it did anything, what to print, and the exit code."""
+
+    folder: Path
+    nothing_new: bool
+    text: str
+    exit_code: int
+    manifest: dict[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        """For scripts: where the outputs are and how the run ended."""
+        return {
+            "folder": self.folder.as_posix(),
+            "nothing_new": self.nothing_new,
+            "outcome": self.manifest["outcome"],
+            "exit_code": self.exit_code,
+            "counts": self.manifest["counts"],
+        }
+
+
+class Clock:
+    """Seconds that each step of a run took."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Time a step."""
+        start = perf_counter()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + perf_counter() - start
+
+
+def plan_programme(path: Path, as_of: date, out: Path, source: str | None = None) -> Plan:
+    """Read a config and resolve it to scenes; reads no pixels."""
+    file = with_source(read_config(path), source)
+    return make_plan(file, open_programme_source(file, out / file.config.programme), as_of)
+
+
+def run_programme(path: Path, options: RunOptions, reporter: Reporter | None = None) -> Finished:
+    """Run a programme; see RunOptions. A run whose inputs were all seen before does nothing and says so.
+
+    Raises BadInput, SourceUnavailable, ModelError or StoreError. Tiles and scenes that fail do not raise:
+    they are named in the manifest and the exit code is 3.
+    """
+    reporter = reporter or Silent()
+    clock = Clock()
+    file = with_source(read_config(path), options.source)
+    home = options.out / file.config.programme
+    with clock.step("plan"):
+        reporter.say(f"{file.config.title or file.config.programme}: looking for scenes")
+        plan = make_plan(file, open_programme_source(file, home), options.as_of)
+    settings = file.config.run
+    kind, workers = options.executor or settings.executor, options.workers or settings.workers
+    store = Store(home / "store")
+    with open_executor(kind, workers, options.scheduler) as executor:
+        with clock.step("maps"):
+            work = _make_maps(plan, store, executor, reporter)
+        maps_key = change_key(
+            [_keys(outcome) for outcome in work.outcomes], areas_hash(file.areas), plan.periods, file.config.change
+        )
+        run_hash = run_key(maps_key, file, options.as_of)
+        earlier = _earlier_run(home, run_hash)
+        if earlier is not None:
+            return _nothing_new(earlier)
+        run_id = f"{options.as_of}-{run_hash[:8]}"
+        with clock.step("change"):
+            tiles = stacks(work.outcomes, plan.tiles, len(plan.periods), file.areas, file.config.change, store)
+            run_tasks = partial(_map, executor, reporter)
+            assembled = assemble(tiles, plan.periods, file.areas, file.config.change, maps_key, run_tasks)
+    reporter.say("writing rasters, reports and the map")
+    return _write(home, run_id, maps_key, work, assembled, store, clock)
+
+
+def _make_maps(plan: Plan, store: Store, executor: Executor, reporter: Reporter) -> Work:
+    """Check every scene, then bring every tile of every period to a stored map."""
+    scenes = plan.scenes
+    answers = _map(executor, reporter, run_scene, [SceneTask(s, plan.source, store) for s in scenes], "scenes checked")
+    rejected = {
+        scene.id: answer.reason if isinstance(answer, Failure) else answer
+        for scene, answer in zip(scenes, answers, strict=True)
+        if answer is not None
+    }
+    plan = plan.without(tuple(rejected))
+    tasks = [
+        TileTask(
+            item.tile,
+            item.period.name,
+            item.looks,
+            plan.file.config.imagery,
+            plan.source,
+            plan.model,
+            plan.model_sha256,
+            store,
+        )
+        for item in plan.work
+    ]
+    outcomes = _map(executor, reporter, run_tile, tasks, "maps")
+    if outcomes and all(isinstance(outcome, Failure) for outcome in outcomes):
+        # Nothing can be told of any place: this is a failed run, not an incomplete one.
+        raise StoreError(f"every task failed; the first said: {outcomes[0].reason}")  # type: ignore[union-attr]
+    return Work(plan, rejected, tuple(outcomes))
+
+
+def _map(
+    executor: Executor, reporter: Reporter, function: Callable[[T], R], tasks: Sequence[T], label: str
+) -> list[R | Failure]:
+    with reporter.step(label, len(tasks)) as advance:
+        return executor.map(function, tasks, advance)
+
+
+def _keys(outcome: TileOutcome | Failure) -> list[str]:
+    return [outcome.composite_key, outcome.map_key] if isinstance(outcome, TileOutcome) else []
+
+
+def _earlier_run(home: Path, run_hash: str) -> Path | None:
+    """The folder of a whole run with the same inputs, if there is one."""
+    for folder in sorted((home / "runs").glob(f"*-{run_hash[:8]}"), reverse=True):
+        if (folder / MANIFEST).is_file():
+            return folder
+    return None
+
+
+def _nothing_new(folder: Path) -> Finished:
+    manifest = read_manifest(folder)
+    text = f"nothing new since {manifest['as_of']}: the same scenes, settings, model and code made {folder}"
+    if manifest["exit_code"]:
+        text += "\n" + describe_run(manifest)
+    return Finished(folder, True, text, manifest["exit_code"], manifest)
+
+
+def _write(
+    home: Path, run_id: str, maps_key: str, work: Work, assembled: Assembled, store: Store, clock: Clock
+) -> Finished:
+    """Write a run's folder under a temporary name, seal it with its manifest, then give it its name."""
+    result = run_result(work, assembled, run_id, store)
+    runs = home / "runs"
+    folder = runs / run_id
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=".part-", dir=runs))
+    except OSError as error:
+        raise StoreError(f"{runs}: cannot be written ({error.strerror}); free space or fix access") from error
+    try:
+        draft.chmod(0o755)
+        with clock.step("reports"):
+            write_outputs(draft, result, work, assembled, store)
+        manifest = build_manifest(work, run_id, maps_key, hash_outputs(draft), clock.seconds)
+        write_manifest(draft / MANIFEST, manifest)
+        shutil.rmtree(folder, ignore_errors=True)
+        draft.rename(folder)
+        _point_latest(home, folder)
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot be written ({error.strerror}); free space or fix access") from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    text = summary(result, folder)
+    if not work.complete:
+        text += "\nincomplete:\n" + describe_run(manifest)
+    return Finished(folder, False, text, manifest["exit_code"], manifest)
+
+
+def _point_latest(home: Path, folder: Path) -> None:
+    """Let `latest` name the run, in one step, so that a reader never finds it missing."""
+    link = home / ".latest"
+    link.unlink(missing_ok=True)
+    link.symlink_to(folder.relative_to(home), target_is_directory=True)
+    link.replace(home / "latest")
