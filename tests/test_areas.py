@@ -25,6 +25,7 @@ from pipeline.areas import (
 )
 from pipeline.areas.lattice import PIXEL_M, TILE_M, to_lonlat
 from pipeline.errors import Problems
+from pipeline.simulation.scenario import scenario_area
 
 AOI = Path(__file__).resolve().parents[1] / "aoi"
 CARNOT = box(16.0, 4.5, 16.2, 4.8)
@@ -452,6 +453,9 @@ def test_every_shipped_area_says_what_it_is(path):
     for area in read_areas([path]):
         assert area.boundary_vintage
         assert "not" in area.boundary_source
-        assert area.properties["extent_note"]
         assert shapely.is_ccw(area.geometry.exterior)
         assert tiles_of(area.geometry)
+
+
+def test_the_area_of_the_demonstration_is_that_of_its_scenario():
+    assert json.loads((AOI / "demo.geojson").read_text("utf-8")) == scenario_area("demo")
