@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import shapely
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from shapely.geometry import MultiPolygon, Polygon, box
 
 from pipeline.areas import (
@@ -234,6 +236,30 @@ def test_an_unknown_zone_lists_what_is_declared_and_what_is_near(write):
     (problem,) = problems_of(path, zones=["carnott"])
     assert "did you mean 'carnot'?" in problem
     assert "Declared: carnot, nola" in problem
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.just(10**400) | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=10,
+)
+_KEYS = ["zone_id", "name", "role", "statuses", "centre", "boundary_vintage", "boundary_source"]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    geometry=_JSON
+    | st.builds(lambda kind, c: {"type": kind, "coordinates": c}, st.sampled_from(["Polygon", "MultiPolygon"]), _JSON)
+    | st.just(json.loads(shapely.to_geojson(CARNOT))),
+    properties=st.dictionaries(st.sampled_from(_KEYS), _JSON) | _JSON,
+)
+def test_whatever_a_file_says_it_is_read_or_its_problems_are_told(write, geometry, properties):
+    path = write({"type": "Feature", "properties": properties, "geometry": geometry})
+    try:
+        (area,) = read_areas([path])
+        assert area.geometry.bounds == CARNOT.bounds
+    except Problems as error:
+        assert all(problem.startswith(f"{path}: feature 1") for problem in error.problems)
 
 
 # Longitude and latitude in the wrong order

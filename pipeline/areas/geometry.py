@@ -56,7 +56,7 @@ def polygon_of(geometry: Any) -> BaseGeometry:
 def _ring(ring: Any) -> list[Place]:
     if not isinstance(ring, list) or not ring:
         raise BadGeometry("it has an empty ring: draw the polygon or remove the feature")
-    places = [_place(position) for position in ring]
+    places = [place_of(position) for position in ring]
     if places[0] != places[-1]:
         raise BadGeometry(
             f"a ring is not closed: it starts at {_at(places[0])} and ends at {_at(places[-1])}; "
@@ -67,7 +67,8 @@ def _ring(ring: Any) -> list[Place]:
     return places
 
 
-def _place(position: Any) -> Place:
+def place_of(position: Any) -> Place:
+    """Longitude and latitude of a GeoJSON position; raises BadGeometry if it is none or not finite."""
     numbers = position[:2] if isinstance(position, list) else []
     if len(numbers) < 2 or any(isinstance(n, bool) or not isinstance(n, int | float) for n in numbers):
         raise BadGeometry(f"{str(position)[:60]!r} is not a position: write [longitude, latitude] in degrees")

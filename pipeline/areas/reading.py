@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.areas.area import Area, Status
-from pipeline.areas.geometry import BadGeometry, Place, polygon_of, swapped_order
+from pipeline.areas.geometry import BadGeometry, Place, place_of, polygon_of, swapped_order
 from pipeline.errors import BadInput, Problems
 
 MAX_FILE_BYTES = 64 * 2**20
@@ -205,9 +205,10 @@ def _wrong_order(read: Sequence[tuple[str, Area]]) -> list[str]:
 
 def _stated_centre(area: Area) -> Place | None:
     centre = area.properties.get("centre")
-    if isinstance(centre, list) and len(centre) == 2 and all(isinstance(n, int | float) for n in centre):
-        return float(centre[0]), float(centre[1])
-    return None
+    try:
+        return place_of(centre) if centre is not None else None
+    except BadGeometry:
+        return None
 
 
 def _unknown(zones: Sequence[str], known: Sequence[str]) -> list[str]:
