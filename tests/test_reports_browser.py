@@ -79,7 +79,7 @@ def test_a_place_chosen_from_the_list_opens_its_card_with_both_dates(page: Path)
     card = dom[dom.index("leaflet-popup-content") :]
     for text in ("before: 2020-dry", "after: 2021-dry", "9.17 ha", "after 14 Mar 2020, not later than 9 Dec 2020"):
         assert text in card
-    assert "no one has checked it yet" in card
+    assert "No one has checked it yet" in card
 
 
 def test_a_zone_opens_its_card_with_its_status_and_footprint(page: Path) -> None:

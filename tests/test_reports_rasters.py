@@ -8,7 +8,8 @@ import pytest
 import rasterio
 
 from pipeline.areas.lattice import TILE_PX, Tile
-from pipeline.reports import CLASS_COLOURS, write_cog
+from pipeline.change import CLASS_NAMES, STATE_NAMES
+from pipeline.reports import CLASS_COLOURS, STATE_RASTER_COLOURS, write_cog
 
 WEST, EAST = Tile(32633, 117, 105), Tile(32633, 118, 106)
 OTHER_ZONE = Tile(32634, 40, 105)
@@ -70,6 +71,12 @@ def test_an_overview_of_classes_holds_no_class_that_is_not_there(tmp_path: Path)
     (path,) = write_cog(tmp_path / "class.tif", stripes, nodata=255, colormap=CLASS_COLOURS)
     with rasterio.open(path, overview_level=0) as file:
         assert set(np.unique(file.read(1))) <= {0, 2}
+
+
+def test_every_class_and_every_state_has_a_colour_of_its_own() -> None:
+    for colours, names in ((CLASS_COLOURS, CLASS_NAMES), (STATE_RASTER_COLOURS, STATE_NAMES)):
+        assert colours.keys() == names.keys()
+        assert len(set(colours.values())) == len(names)
 
 
 class _Broken(Mapping):

@@ -3,7 +3,16 @@
 from pipeline.reports.geojson import changes_geojson, sites_geojson
 from pipeline.reports.map import write_map
 from pipeline.reports.plain import summary
-from pipeline.reports.rasters import CLASS_COLOURS, write_cog
+from pipeline.reports.rasters import CLASS_COLOURS, STATE_RASTER_COLOURS, write_cog
 from pipeline.reports.result import RunResult
 
-__all__ = ["CLASS_COLOURS", "RunResult", "changes_geojson", "sites_geojson", "summary", "write_cog", "write_map"]
+__all__ = [
+    "CLASS_COLOURS",
+    "STATE_RASTER_COLOURS",
+    "RunResult",
+    "changes_geojson",
+    "sites_geojson",
+    "summary",
+    "write_cog",
+    "write_map",
+]

@@ -35,7 +35,7 @@ _MEANING = {
     "expanded": "disturbed before, and larger now",
     "reopened": "disturbed, recovered, disturbed again",
     "continuing": "disturbed before and now, no larger",
-    "recovered": "disturbed before, seen green or covered now",
+    "recovered": "disturbed before, seen undisturbed now",
 }
 _OSM = "https://tile.openstreetmap.org/{z}/{x}/{y}.png"
 # Only the optional background may be asked of the network.
@@ -53,8 +53,11 @@ def write_map(result: RunResult, path: Path, max_chips: int = 60) -> None:
     page = map_html(result, max_chips)
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.part")
-    draft.write_text(page, encoding="utf-8", newline="\n")
-    draft.replace(path)
+    try:
+        draft.write_text(page, encoding="utf-8", newline="\n")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def map_html(result: RunResult, max_chips: int = 60) -> str:

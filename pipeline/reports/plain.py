@@ -18,9 +18,9 @@ def summary(result: RunResult, folder: Path) -> str:
             lines.append(f"  {state:<10} {total['sites']:>5} {noun:<5} {total['area_ha']:>10,.1f} ha")
     if not result.changes:
         lines.append("  no disturbed ground was found where the ground was seen")
-    if (share := result.totals["observed_share"]) is not None:
+    if (share := result.totals.get("observed_share")) is not None:
         lines.append(f"  {100 * share:.1f} % of the watched ground was observed")
-    if small_ha := result.totals["below_mapping_unit_ha"]:
+    if small_ha := result.totals.get("below_mapping_unit_ha"):
         lines.append(f"  {small_ha:,.1f} ha more in spots too small to map")
     lines += [
         f"  map              {folder / 'map.html'}",

@@ -15,15 +15,29 @@ from rasterio.shutil import copy as copy_raster
 from rasterio.windows import Window
 
 from pipeline.areas.lattice import PIXEL_M, TILE_M, TILE_PX, Tile, utm_name
+from pipeline.change import states
 
 Colour = tuple[int, int, int, int]
 
 # Colour-blind-safe (Okabe and Ito 2008), as on the map; red, green, blue, alpha.
+_QUIET, _UNSEEN = (245, 242, 232, 255), (170, 170, 170, 255)
 CLASS_COLOURS: Mapping[int, Colour] = {
-    0: (245, 242, 232, 255),  # other
-    1: (213, 94, 0, 255),  # bare workings
-    2: (0, 114, 178, 255),  # pond in workings
-    3: (240, 228, 66, 255),  # seasonal
+    states.OTHER: _QUIET,
+    states.BARE: (213, 94, 0, 255),
+    states.POND: (0, 114, 178, 255),
+    states.SEASONAL: (240, 228, 66, 255),
+    states.OUTSIDE: (0, 0, 0, 0),
+    states.NOT_OBSERVED: _UNSEEN,
+}
+STATE_RASTER_COLOURS: Mapping[int, Colour] = {
+    states.UNDISTURBED: _QUIET,
+    states.CONTINUING: (0, 114, 178, 255),
+    states.NEW: (213, 94, 0, 255),
+    states.RECOVERED: (0, 158, 115, 255),
+    states.NOT_OBSERVED_BEFORE: (200, 200, 200, 255),
+    states.NOT_OBSERVED_AFTER: _UNSEEN,
+    states.NOT_OBSERVED_BOTH: (130, 130, 130, 255),
+    states.STATE_OUTSIDE: (0, 0, 0, 0),
 }
 
 

@@ -26,7 +26,7 @@ class RunResult:
 
     areas         in declared order; a zone index i of a site or change is the i-th of `zones_of(areas)`, from 1
     totals        numbers that no feature carries: `observed_share` (of the watched ground, last period) and
-                  `below_mapping_unit_ha`, None where not known; others are passed on under their own names
+                  `below_mapping_unit_ha`, left out or None where not known; others are passed on as they are
     model         "name" and "sha256"
     scenes        ids of the scenes read, by tile and period name
     limits        sentences: what the run cannot see, with measured figures

@@ -87,7 +87,6 @@ const placerwatch = (() => {
       ["zone", zone],
       ["within 1 km", `${p.sites_within_1km} other ${p.sites_within_1km === 1 ? "site" : "sites"}`],
       ["sensors", p.sensors.join(", ")],
-      ["commodity", p.commodity],
       ["review", p.review.state],
       ["change id", p.change_id],
     ];
@@ -95,9 +94,9 @@ const placerwatch = (() => {
       el("h3", {}, el("i", {class: `pw-swatch pw-${p.state}`}), ` ${p.state}, ${ha(p.area_ha)}`),
       el("p", {class: "pw-lead"}, `${p.site_id} · ${p.status}`),
       pair(id, p),
-      table(rows),
-      el("p", {class: "pw-caution"}, "This is ground that looks disturbed from orbit. It says nothing of who works there, "
-        + "whether it is legal, what is dug or how much; " + (p.review.state === "unreviewed" ? "no one has checked it yet." : `review: ${p.review.state}.`)));
+      el("p", {class: "pw-caution"}, "Ground that looks disturbed from orbit. Who works there, whether it is legal, what is dug "
+        + "and how much cannot be seen." + (p.review.state === "unreviewed" ? " No one has checked it yet." : "")),
+      table(rows));
   }
   const width = () => Math.min(330, window.innerWidth - 60);
   const popupOptions = () => ({maxWidth: width(), minWidth: width(), maxHeight: 0.78 * map.getSize().y, autoPanPadding: [12, 12]});
