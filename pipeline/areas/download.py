@@ -50,7 +50,7 @@ def fetch(url: str, target: Path, *, expected_sha256: str | None = None, max_byt
         target.unlink(missing_ok=True)
         reason = getattr(error, "reason", error)
         raise SourceUnavailable(
-            f"{url}: cannot be reached ({reason}); check the network or give another --url"
+            f"{url}: cannot be reached ({reason}); check the network or give another --base-url"
         ) from error
     except SourceUnavailable:
         target.unlink(missing_ok=True)

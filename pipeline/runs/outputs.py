@@ -57,7 +57,7 @@ def run_result(work: Work, assembled: Assembled, run_id: str, store: Store) -> R
         changes=assembled.changes,
         sites=assembled.sites,
         footprint=assembled.footprint,
-        totals={"observed_share": watched.observed_share or 0.0},
+        totals={"observed_share": watched.observed_share},
         model={"name": config.disturbance.model, "sha256": plan.model_sha256},
         generated_by=f"placerwatch {pipeline.__version__}",
         scenes=scenes,
