@@ -56,6 +56,8 @@ def only(*maps, before=0, after=1, with_settings=SETTINGS, **more):
         ([[[55, 55]], [[90, 90]]], ["new"]),
         # One doubtful pixel before is not a site before.
         ([[[65, 0, 0]], [[90, 90, 90]]], ["new"]),
+        ([[[65, 0, 0]], [[65, 0, 0]], [[90, 90, 90]]], ["new"]),
+        ([[[65, 0, 0]], [[65, UNSEEN, UNSEEN]], [[90, 90, 90]]], ["continuing"]),
     ],
 )
 def test_states_of_a_site_between_the_last_two_periods(maps, expected):

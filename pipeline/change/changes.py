@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from pipeline.change.candidates import PROBABILITY_SCALE
 from pipeline.change.clusters import Cluster, clusters, day_of, local_mask
-from pipeline.change.objects import Classified
+from pipeline.change.objects import Classified, mapping_unit_m2
 from pipeline.change.site import Site, SiteChange, State, Status
 from pipeline.change.sites import (
     OBSERVED_SHARE,
@@ -107,13 +107,11 @@ def _state(cluster: Cluster, gain: NDArray[np.bool_], settings: Change, before: 
     if not later.any():
         return "recovered" if earlier.any() and is_gone(cluster, before, after) else None
     mostly_gain = cluster.share(gain, later) >= OBSERVED_SHARE
-    # Doubtful pixels held over from a later period do not make a site of the earlier one.
-    was_mapped = cluster.hectares(earlier) >= settings.minimum_mapping_unit_ha
-    if earlier.any() and (was_mapped or not mostly_gain):
+    if cluster.stands[before] or (earlier.any() and not mostly_gain):
         return "expanded" if _has_new_part(cluster, gain, settings, after) else "continuing"
     if not mostly_gain:
         return None
-    return "reopened" if disturbed[:before].any() else "new"
+    return "reopened" if cluster.stands[:before].any() else "new"
 
 
 def _has_new_part(cluster: Cluster, gain: NDArray[np.bool_], settings: Change, after: int) -> bool:
@@ -131,7 +129,7 @@ def _has_new_part(cluster: Cluster, gain: NDArray[np.bool_], settings: Change, a
         part = parts[row - top, col - left]
         area = np.bincount(part, cluster.area_m2[at], count + 1)
         seeded = np.bincount(part, cluster.probability[after, at] >= strong, count + 1) > 0
-        if np.any(seeded[1:] & (area[1:] >= settings.minimum_mapping_unit_ha * 10_000)):
+        if np.any(seeded[1:] & (area[1:] >= mapping_unit_m2(settings))):
             return True
     return False
 

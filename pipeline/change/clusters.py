@@ -17,7 +17,7 @@ from shapely.geometry.base import BaseGeometry
 
 from pipeline.areas.lattice import PIXEL_M, TILE_PX, Tile, to_lonlat, utm_name
 from pipeline.change.components import Pixels, connect
-from pipeline.change.objects import Classified
+from pipeline.change.objects import Classified, mapping_unit_m2
 from pipeline.change.states import is_disturbed
 from pipeline.config import Change
 from pipeline.imagery.scene import NODATA
@@ -28,9 +28,14 @@ _EPOCH = date(1970, 1, 1)
 
 @dataclass(frozen=True)
 class Cluster:
-    """The k pixels of one site over T periods, sorted by (epsg, row, col); planes as in Candidates and Classified."""
+    """The k pixels of one site over T periods, sorted by (epsg, row, col); planes as in Candidates and Classified.
+
+    `stands`, (T,), marks the periods in which its disturbed ground makes up a mapping unit: less is a trace that
+    another period left by `hold_steady`. At least one period stands.
+    """
 
     site_id: str
+    stands: NDArray[np.bool_]
     epsg: NDArray[np.int32]
     row: NDArray[np.int32]
     col: NDArray[np.int32]
@@ -100,10 +105,12 @@ def clusters(zones: Sequence[Classified], settings: Change) -> tuple[Cluster, ..
         stop = np.append(start[1:], own.size)
         for cluster, first, end in zip(present, start, stop[: start.size], strict=True):
             members[cluster].append((zone, at[order[first:end]]))
-    return tuple(sorted((_gather(parts) for parts in members), key=lambda cluster: cluster.site_id))
+    return tuple(
+        sorted((_gather(parts, mapping_unit_m2(settings)) for parts in members), key=lambda cluster: cluster.site_id)
+    )
 
 
-def _gather(parts: Sequence[tuple[Classified, NDArray[np.int64]]]) -> Cluster:
+def _gather(parts: Sequence[tuple[Classified, NDArray[np.int64]]], unit_m2: float) -> Cluster:
     def join(name: str) -> NDArray[Any]:
         return np.concatenate([getattr(zone.candidates, name)[..., at] for zone, at in parts], axis=-1)
 
@@ -111,12 +118,14 @@ def _gather(parts: Sequence[tuple[Classified, NDArray[np.int64]]]) -> Cluster:
     probability = np.where((bare != NODATA) & (pond != NODATA), bare + pond, -1).astype(np.int16)
     classes = np.concatenate([zone.classes[:, at] for zone, at in parts], axis=-1)
     epsg = np.concatenate([np.full(at.size, zone.candidates.epsg, np.int32) for zone, at in parts])
-    row, col = join("row"), join("col")
+    row, col, area_m2 = join("row"), join("col"), join("area_m2")
     disturbed = is_disturbed(classes)
-    first = int(np.argmax(disturbed.any(axis=1)))
+    stands = disturbed.any(axis=1) & ((disturbed * area_m2).sum(axis=1) >= unit_m2)
+    first = int(np.argmax(stands))
     strongest = int(np.argmax(np.where(disturbed[first], probability[first], -1)))
     return Cluster(
         site_id=f"PW-{utm_name(int(epsg[strongest]))}-{col[strongest]:05d}-{-row[strongest] - 1:06d}",
+        stands=stands,
         epsg=epsg,
         row=row,
         col=col,
@@ -125,7 +134,7 @@ def _gather(parts: Sequence[tuple[Classified, NDArray[np.int64]]]) -> Cluster:
         capped=np.concatenate([zone.capped[:, at] for zone, at in parts], axis=-1),
         looks=join("looks"),
         days=join("days"),
-        area_m2=join("area_m2"),
+        area_m2=area_m2,
         zone=join("zone"),
     )
 

@@ -65,6 +65,11 @@ def classify(zones: Sequence[Candidates], settings: Change) -> tuple[Classified,
     return tuple(result)
 
 
+def mapping_unit_m2(settings: Change) -> float:
+    """Smallest area of an object, less a square centimetre, so that the order of a sum of cells decides nothing."""
+    return settings.minimum_mapping_unit_ha * 10_000 - 1e-4
+
+
 def mapped_objects(
     zones: Sequence[Candidates],
     probability: Sequence[NDArray[np.int16]],
@@ -85,7 +90,7 @@ def mapped_objects(
     for zone, p, at, group in zip(zones, probability, index, groups, strict=True):
         area += np.bincount(group, zone.area_m2[at], count)
         seeded[group[p[at] >= strong]] = True
-    stands = seeded & (area >= settings.minimum_mapping_unit_ha * 10_000)
+    stands = seeded & (area >= mapping_unit_m2(settings))
     index = [at[stands[group]] for at, group in zip(index, groups, strict=True)]
     groups, count = connect(_at(zones, index), settings.isolation_m)
     vouched = np.zeros(count, bool)

@@ -45,10 +45,9 @@ def build_sites(zones: Sequence[Classified], periods: Sequence[Period], settings
 
 def _site(cluster: Cluster, geometry: BaseGeometry, near: int, periods: Sequence[Period], settings: Change) -> Site:
     disturbed = cluster.disturbed
-    shown = np.flatnonzero(disturbed.any(axis=1))
-    first, last = int(shown[0]), int(shown[-1])
+    last = int(np.flatnonzero(disturbed.any(axis=1))[-1])
     state: Literal["active", "recovered", "not observed"] = "active"
-    status: Status = "confirmed" if shown.size >= 2 else "provisional"
+    status: Status = "confirmed" if cluster.stands.sum() >= 2 else "provisional"
     if last < len(periods) - 1:
         gone = periods_gone(cluster, last, last + 1)
         state = "recovered" if is_gone(cluster, last, len(periods) - 1) else "not observed"
@@ -62,7 +61,7 @@ def _site(cluster: Cluster, geometry: BaseGeometry, near: int, periods: Sequence
         state=state,
         status=status,
         confidence=confidence(cluster, last, disturbed[last], status, settings),
-        first_seen=periods[first].name,
+        first_seen=periods[int(np.argmax(cluster.stands))].name,
         periods=tuple(_site_period(cluster, i, period.name) for i, period in enumerate(periods)),
         last_clear_undisturbed=opening[0],
         first_clear_disturbed=opening[1],
@@ -125,14 +124,14 @@ def periods_gone(cluster: Cluster, shown: int, start: int) -> int:
 
 
 def opening_interval(cluster: Cluster) -> tuple[date | None, date | None]:
-    """Last clear undisturbed and first clear disturbed day of the ground disturbed in the site's first period."""
-    first = int(np.argmax(cluster.disturbed.any(axis=1)))
+    """Last clear undisturbed and first clear disturbed day of the ground disturbed in the first period that stands."""
+    first = int(np.argmax(cluster.stands))
     opened = cluster.disturbed[first]
     undisturbed: list[date] = []
     left = opened.copy()
     for period in range(first - 1, -1, -1):
         seen = left & cluster.observed[period]
-        day = day_of(cluster.days[period, 1, seen])
+        day = day_of(cluster.days[period, 1, seen & ~cluster.disturbed[period]])
         undisturbed += [day] if day else []
         left &= ~seen
     return min(undisturbed, default=None), day_of(cluster.days[first, 2, opened])
