@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.areas.lattice import Tile
-from pipeline.change import Candidates, candidates_of_tile, merge
+from pipeline.change import Candidates, candidates_of_tile, class_raster, classify, merge
 from pipeline.config import Change
 from pipeline.errors import LatticeMismatch, StoreError
 from pipeline.imagery.composite import Composite
@@ -57,6 +57,23 @@ def test_a_composite_of_another_tile_is_refused():
     other = composite(Tile(32633, 81, 90))
     with pytest.raises(LatticeMismatch, match="different grids"):
         candidates_of_tile(TILE, [maps_with()], [other], np.zeros(SIDE, np.int16), np.ones(SIDE), Change())
+
+
+def test_an_object_cut_by_a_tile_edge_is_judged_whole_and_drawn_on_both_tiles():
+    east = Tile(TILE.epsg, TILE.col + 1, TILE.row)
+    left = maps_with((5, 510, 9000, 0), (5, 511, 6000, 0))
+    right = maps_with((6, 0, 6000, 0), (7, 1, 6000, 0))
+    settings = Change(minimum_mapping_unit_ha=0.04)
+    zone, area = np.zeros(SIDE, np.int16), np.full(SIDE, 100.0)
+    parts = [
+        candidates_of_tile(tile, [plane], [composite(tile)], zone, area, settings)
+        for tile, plane in ((east, right), (TILE, left))
+    ]
+    (found,) = classify([merge(parts)], settings)
+    seen = np.ones((1, *SIDE), bool)
+    rasters = [class_raster(tile, 1, seen, zone, found.candidates, found.classes) for tile in (TILE, east)]
+    assert [np.argwhere(raster[0]).tolist() for raster in rasters] == [[[5, 510], [5, 511]], [[6, 0], [7, 1]]]
+    assert not any(one.disturbed.any() for part in parts for one in classify([part], settings))
 
 
 def saved(candidates):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -44,11 +43,10 @@ def build_changes(
     if before < 0:
         return ()
     known = {site.site_id: site for site in sites}
-    with rasterio.Env():  # type: ignore[no-untyped-call]  # once, not for each outline
-        told = [
-            _change(cluster, known[cluster.site_id], periods, settings, before, after)
-            for cluster in clusters(zones, settings)
-        ]
+    told = (
+        _change(cluster, known[cluster.site_id], periods, settings, before, after)
+        for cluster in clusters(zones, settings)
+    )
     return tuple(change for change in told if change is not None)
 
 

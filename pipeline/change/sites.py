@@ -8,7 +8,6 @@ from functools import partial
 from typing import Literal
 
 import numpy as np
-import rasterio
 import shapely
 from numpy.typing import NDArray
 from pyproj import Transformer
@@ -34,8 +33,7 @@ NEIGHBOUR_M = 1000.0
 def build_sites(zones: Sequence[Classified], periods: Sequence[Period], settings: Change) -> tuple[Site, ...]:
     """Every site of the classified ground of all UTM zones, sorted by id; rules in docs/change.md."""
     found = clusters(zones, settings)
-    with rasterio.Env():  # type: ignore[no-untyped-call]  # once, not for each outline
-        whole = [cluster.geometry(np.ones(cluster.row.size, bool)) for cluster in found]
+    whole = [cluster.geometry(np.ones(cluster.row.size, bool)) for cluster in found]
     near = _neighbours(found, whole)
     return tuple(
         _site(cluster, geometry, count, periods, settings)
