@@ -368,7 +368,7 @@ def test_cloudy_scenes_are_left_out_with_the_reason():
         scene("a", "2021-01-01", cloud_cover=80.0), scene("b", "2021-01-02", cloud_cover=80.4), scene("c", "2021-01-03")
     )
     assert ids[0] == ["a", "c"]
-    assert left_out == (Skipped("b", "cloud cover 80 % is above 80 %"),)
+    assert left_out == (Skipped("b", "cloud cover 80.4 % is above 80 %"),)
 
 
 def test_the_least_cloudy_scenes_are_kept_in_order_of_time():

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 
 from pipeline import config
@@ -19,6 +21,7 @@ from pipeline.imagery import BANDS, FolderSource, StacSource, open_source
 from pipeline.imagery.items import scene_from_item
 from pipeline.imagery.plain import acquired_from
 from pipeline.imagery.raster import as_stored, read_window
+from pipeline.imagery.scene import touches
 from tests.imagery_archive import LEFT, TILE, TOP, item_of, write_band, write_scene
 
 EVERYWHERE = (-180.0, -90.0, 180.0, 90.0)
@@ -116,7 +119,7 @@ def test_a_missing_band_is_named(tmp_path):
     result = found(tmp_path)
     assert result.scenes == ()
     assert result.skipped[0].failed
-    assert "lacks B11; its assets are B02, B03, B04, B08, B12, SCL" in result.skipped[0].reason
+    assert "lacks B11; its assets are ['B02', 'B03', 'B04', 'B08', 'B12', 'SCL']" in result.skipped[0].reason
 
 
 def test_a_failed_item_is_reported_only_for_its_own_time_and_place(tmp_path):
@@ -219,6 +222,63 @@ def test_items_that_make_no_sense_are_reported_with_the_reason(tmp_path, edit, s
     assert result.scenes == ()
     assert result.skipped[0].failed
     assert says in result.skipped[0].reason
+
+
+def test_a_scene_from_before_the_satellite_is_refused():
+    with pytest.raises(SceneRejected, match="flown since 2015-06-23"):
+        scene_from_item(item_of("x", datetime(1960, 2, 1, tzinfo=UTC), (15, 4, 16, 5)), str)
+
+
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=9),
+    st.sampled_from(([], {}, [[]], "9999-12-31T23:59:59Z", "_N0400_R001_", "EPSG:999999", "MGRS-99NXX")),
+    st.just([{"offset": float("nan"), "scale": float("nan")}]),
+)
+
+
+@given(st.data())
+@settings(max_examples=300, deadline=None)
+def test_whatever_an_item_says_it_is_a_scene_or_rejected(data):
+    item = item_of("x", datetime(2021, 2, 1, tzinfo=UTC), (15, 4, 16, 5))
+    item["assets"]["B02"]["raster:bands"] = [{"offset": 0, "scale": 0.0001}]
+    owners = [item, item["properties"], item["assets"], item["assets"]["B02"], item["assets"]["B12"]]
+    for owner in data.draw(st.lists(st.sampled_from(owners), min_size=1, max_size=3)):
+        owner[data.draw(st.sampled_from(sorted(owner)))] = data.draw(VALUES)
+    try:
+        scene = scene_from_item(item, str)
+    except SceneRejected:
+        return
+    assert scene.offset in (0, -1000)
+    assert set(BANDS) <= set(scene.assets)
+
+
+@pytest.mark.parametrize(
+    "bbox", [None, [1, 2, 3], ["a", 1, 2, 3], [0, 50, 1, 40], [float("nan"), 0, 1, 1], [0, 0, 1e9, 1]]
+)
+def test_a_box_that_makes_no_sense_is_as_good_as_none(bbox):
+    item = item_of("x", datetime(2021, 2, 1, tzinfo=UTC), (15, 4, 16, 5))
+    item["bbox"] = bbox
+    assert scene_from_item(item, str).bbox is None
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "meet"),
+    [
+        ((0, 0, 2, 2), (2, 2, 3, 3), True),
+        ((0, 0, 2, 2), (2.1, 0, 3, 3), False),
+        ((0, 0, 2, 2), (0, 2.1, 3, 3), False),
+        ((179, 0, -179, 2), (-179.5, 0, 0, 2), True),
+        ((0, 0, 2, 2), (179, 0, -179, 2), False),
+        ((170, 0, -170, 2), (179, 0, -179, 2), True),
+    ],
+)
+def test_boxes_meet_also_across_the_antimeridian(a, b, meet):
+    assert touches(a, b) is meet
+    assert touches(b, a) is meet
 
 
 def test_product_metadata_beside_the_files_decide(tmp_path):
@@ -332,7 +392,8 @@ def test_a_name_gives_a_day_or_the_middle_of_a_span(name, day):
 
 
 @pytest.mark.parametrize(
-    ("name", "says"), [("plain", "no date"), ("a_20211345", "no date"), ("a_20210231", "not a date")]
+    ("name", "says"),
+    [("plain", "no date"), ("a_20211345", "no date"), ("a_20210231", "not a date"), ("a_19990101", "has flown")],
 )
 def test_a_name_without_a_date_is_refused(name, says):
     with pytest.raises(SceneRejected, match=says):
@@ -378,7 +439,10 @@ def test_plain_integers_need_an_offset_from_somewhere(tmp_path):
         ({"epsg": 4326, "left": 15.0, "top": 4.0, "step_m": 0.0001}, "is not in UTM"),
         ({"epsg": 3857}, "is not in UTM"),
         ({"left": LEFT + 3}, "off the 10 m lattice"),
-        ({"step_m": 15}, "not multiples of 10 m"),
+        ({"step_m": 15}, "not 10 to 60 m"),
+        ({"left": 1e12}, "outside a UTM zone"),
+        ({"left": float("inf")}, "outside a UTM zone"),
+        ({"crs": None}, "found None"),
     ],
 )
 def test_a_grid_off_the_lattice_is_refused_with_the_remedy(tmp_path, where, says):

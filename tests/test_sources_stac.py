@@ -152,7 +152,7 @@ def test_a_composite_over_http_equals_that_of_the_folder(api, archive, file_serv
     made = []
     for source in (StacSource(api, COLLECTION), FolderSource(archive)):
         plan, skipped = choose_looks(source, EVERYWHERE, period, date(2022, 1, 1), settings)
-        assert [s.reason for s in skipped] == ["cloud cover 95 % is above 80 %"]
+        assert [s.reason for s in skipped] == ["cloud cover 95.0 % is above 80 %"]
         composite, lost = build_composite(source, TILE.padded(2), plan, settings)
         assert lost == ()
         made.append(composite.to_planes())

@@ -10,7 +10,7 @@ from pipeline.imagery.composite import PLANE_NAMES, Composite, build_composite
 from pipeline.imagery.folder import FolderSource
 from pipeline.imagery.looks import LookPlan, choose_looks
 from pipeline.imagery.radiometry import DarkFloor, check_scene
-from pipeline.imagery.scene import BANDS, NODATA, SCL, Asset, Bbox, Scene, SceneList, Skipped, Source
+from pipeline.imagery.scene import BANDS, NODATA, SCL, Asset, Bbox, Finder, Scene, SceneList, Skipped, Source
 from pipeline.imagery.stac import StacSource
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Bbox",
     "Composite",
     "DarkFloor",
+    "Finder",
     "FolderSource",
     "LookPlan",
     "Scene",

@@ -22,6 +22,7 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "B12": ("B12", "swir22", "B12_20m", "swir22-jp2"),
     SCL: (SCL, "scl", "SCL_20m", "scl-jp2"),
 }
+_LAUNCH, _RETIRED = datetime(2015, 6, 23, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 _SENSING = re.compile(r"_(\d{8}T\d{6})_N\d{4}_R\d{3}_T(\d{2}[A-Z]{3})_(\d{8}T\d{6})")
 _DATASTRIP = re.compile(r"_S(\d{8}T\d{6})_")
 _MGRS = re.compile(r"(?:MGRS-|T)?(\d{1,2})([C-HJ-NP-X])([A-HJ-NP-Z]{2})")
@@ -57,14 +58,14 @@ def scene_from_item(
     found = {band: key for band in (*BANDS, SCL) if (key := _key(assets, band, keys or {}))}
     missing = [band for band in BANDS if band not in found]
     if missing:
-        raise SceneRejected(f"lacks {', '.join(missing)}; its assets are {', '.join(sorted(assets)[:40])}")
+        raise SceneRejected(f"lacks {', '.join(missing)}; its assets are {sorted(assets)[:40]}")
     chosen = {band: _mapping(assets, key) for band, key in found.items()}
     decision = decide_offset(item, chosen, safe) if offset is None else OffsetDecision(offset, "the config states it")
     product = _text(properties, "s2:product_uri", "sentinel:product_id") or name
     return Scene(
         id=name,
         version=_version(properties, product),
-        acquired=_acquired(properties),
+        acquired=in_flight(_acquired(properties)),
         assets={band: Asset(resolve(_href(asset, band))) for band, asset in chosen.items()},
         offset=decision.offset,
         offset_reason=decision.reason,
@@ -133,6 +134,13 @@ def _acquired(properties: Mapping[str, Any]) -> datetime:
     return start + (end - start) / 2
 
 
+def in_flight(time: datetime) -> datetime:
+    """A time at which Sentinel-2 can have looked; raises SceneRejected for any other."""
+    if not _LAUNCH <= time < _RETIRED:
+        raise SceneRejected(f"it is dated {time:%Y-%m-%d}, and Sentinel-2 has flown since {_LAUNCH:%Y-%m-%d}")
+    return time
+
+
 def _version(properties: Mapping[str, Any], product: str) -> str:
     parts = (product, _text(properties, "s2:generation_time"), _text(properties, "updated", "created"))
     return " ".join(part for part in parts if part)
@@ -183,4 +191,7 @@ def _bbox(item: Mapping[str, Any]) -> Bbox | None:
     if not isinstance(box, list) or len(box) not in (4, 6) or not all(isinstance(v, int | float) for v in box):
         return None
     half = len(box) // 2
-    return float(box[0]), float(box[1]), float(box[half]), float(box[half + 1])
+    west, south, east, north = (float(v) for v in (*box[:2], *box[half : half + 2]))
+    if not (-180 <= west <= 180 and -180 <= east <= 180 and -90 <= south <= north <= 90):
+        return None
+    return west, south, east, north

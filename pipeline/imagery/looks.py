@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from pipeline.config import Imagery, Period
-from pipeline.imagery.scene import Bbox, Scene, Skipped, Source
+from pipeline.imagery.scene import Bbox, Finder, Scene, Skipped
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class LookPlan:
 
 
 def choose_looks(
-    source: Source, bbox: Bbox, period: Period, as_of: date, settings: Imagery, epsg: int | None = None
+    source: Finder, bbox: Bbox, period: Period, as_of: date, settings: Imagery, epsg: int | None = None
 ) -> tuple[LookPlan, tuple[Skipped, ...]]:
     """Choose the scenes of a lon/lat box for one period, and say why others are left out.
 
@@ -53,7 +53,7 @@ def _select(
         if epsg is not None and scene.epsg not in (None, epsg):
             skipped.append(other_zone(scene, epsg))
         elif cloud > max_cloud:
-            skipped.append(Skipped(scene.id, f"cloud cover {cloud:.0f} % is above {max_cloud:g} %"))
+            skipped.append(Skipped(scene.id, f"cloud cover {cloud:.1f} % is above {max_cloud:g} %"))
         else:
             usable.append(scene)
     by_cloud = sorted(usable, key=lambda s: (s.cloud_cover or 0.0, s.acquired, s.id))

@@ -14,6 +14,7 @@ from rasterio.io import DatasetReader
 from rasterio.warp import transform_bounds
 
 from pipeline.errors import SceneRejected
+from pipeline.imagery.items import in_flight
 from pipeline.imagery.radiometry import OFFSET, OffsetDecision, decide_offset
 from pipeline.imagery.raster import grid_of, opened
 from pipeline.imagery.scene import BANDS, SCL, Asset, Bbox, Scene, Skipped
@@ -124,7 +125,7 @@ def acquired_from(stem: str) -> datetime:
     # Product names hold a generation time as well: two dates are a span only where nothing stands between them.
     span = len(days) == 2 and re.fullmatch(r"[_-]{1,2}|_to_", stem[matches[0].end() : matches[1].start()])
     middle = days[0] + (days[1] - days[0]) / 2 if span and days[1] >= days[0] else days[0]
-    return datetime(middle.year, middle.month, middle.day, 12, tzinfo=UTC)
+    return in_flight(datetime(middle.year, middle.month, middle.day, 12, tzinfo=UTC))
 
 
 def _describe(path: Path, band: str | None) -> _File:

@@ -187,10 +187,10 @@ def _declared(assets: Mapping[str, Mapping[str, Any]]) -> int | None:
         first = listed[0] if isinstance(listed, list) and isinstance(listed[0], Mapping) else {}
         scale = first.get("scale", first.get("raster:scale", asset.get("raster:scale")))
         offset = first.get("offset", first.get("raster:offset", asset.get("raster:offset")))
-        if isinstance(scale, int | float) and abs(scale - 1e-4) > 1e-9:
+        if isinstance(scale, int | float) and not abs(scale - 1e-4) <= 1e-9:
             raise SceneRejected(f"{band} declares scale {scale:g}; reflectance x 10 000 (scale 0.0001) is expected")
         if isinstance(offset, int | float):
-            offsets.add(round(offset * 10000))
+            offsets.add(round(offset * 10000) if math.isfinite(offset) else 1)
     if len(offsets) > 1 or not offsets <= {0, OFFSET}:
         raise SceneRejected(
             f"the assets declare offsets {sorted(offsets)} (x 10 000); one of 0 or {OFFSET} is expected"

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -34,6 +35,7 @@ GDAL = {
 }
 # Reflectance below -0.2 is not a measurement but a fill value that the file does not declare (-9999, -32768).
 LOWEST = -2000.0
+_COARSEST_M = 60
 # A window costs whole blocks; a file that is one huge block would be read in full for each.
 _MOST_BLOCK_PX = 1 << 26
 
@@ -59,7 +61,8 @@ def opened(href: str) -> Iterator[DatasetReader]:
         with rasterio.Env(**GDAL), rasterio.open(href, driver=driver) as src:  # type: ignore[no-untyped-call]
             yield src
     except (RasterioError, OSError) as error:
-        raise SceneRejected(f"{_short(href)} cannot be read ({_short(str(error))}); fetch the file again") from error
+        found = _line(str(error).replace(href, short_name(href)))
+        raise SceneRejected(f"{short_name(href)} cannot be read ({found}); fetch the file again") from error
 
 
 def grid_of(src: DatasetReader) -> Grid:
@@ -68,23 +71,27 @@ def grid_of(src: DatasetReader) -> Grid:
     Raises SceneRejected, with the remedy, unless it is north-up UTM (WGS 84) with square pixels of a whole
     number of lattice pixels and edges on multiples of 10 m.
     """
-    name = _short(src.name)
+    name = short_name(src.name)
     epsg = src.crs.to_epsg() if src.crs else None
     remedy = "reproject it to the UTM zone of the place, 10 m pixels with edges on multiples of 10 m"
     if epsg is None or epsg // 100 not in (326, 327) or not 1 <= epsg % 100 <= 60:
-        raise SceneRejected(f"{name} is not in UTM (found {_short(str(src.crs))}); {remedy}")
+        raise SceneRejected(f"{name} is not in UTM (found {_line(str(src.crs))}); {remedy}")
     a, b, left, d, e, top = tuple(src.transform)[:6]
-    step = round(a / PIXEL_M)
-    if b != 0 or d != 0 or e != -a or step < 1 or a != step * PIXEL_M:
-        raise SceneRejected(f"{name} is rotated, or its pixels are not multiples of 10 m ({a:g} x {-e:g} m); {remedy}")
+    is_square = b == 0 and d == 0 and e == -a and PIXEL_M <= a <= _COARSEST_M
+    if not is_square or a % PIXEL_M:
+        raise SceneRejected(
+            f"{name} is rotated, or its pixels are not 10 to 60 m in steps of 10 m ({a:g} x {-e:g} m); {remedy}"
+        )
     if math.prod(src.block_shapes[0]) > _MOST_BLOCK_PX:
         raise SceneRejected(
             f"{name} is stored in blocks of {src.block_shapes[0]} pixels; rewrite it in 512 x 512 blocks"
         )
+    if not (0 <= left <= 1_000_000 and 0 <= top <= 10_000_000):
+        raise SceneRejected(f"{name} has its corner at {left:g}, {top:g}, outside a UTM zone; {remedy}")
     col, row = left / PIXEL_M, -top / PIXEL_M
     if col != round(col) or row != round(row):
         raise SceneRejected(f"{name} has its corner at {left:g}, {top:g}, off the 10 m lattice; {remedy}")
-    return Grid(epsg, step, round(col), round(row), src.height, src.width)
+    return Grid(epsg, round(a / PIXEL_M), round(col), round(row), src.height, src.width)
 
 
 def epsg_of(geobox: GeoBox) -> int:
@@ -108,7 +115,7 @@ def read_window(
         grid = grid_of(src)
         if grid.epsg != epsg_of(geobox):
             raise SceneRejected(
-                f"{_short(href)} lies in EPSG:{grid.epsg}, the tile in EPSG:{epsg_of(geobox)}; "
+                f"{short_name(href)} lies in EPSG:{grid.epsg}, the tile in EPSG:{epsg_of(geobox)}; "
                 "grids of two zones are never combined"
             )
         col = round(geobox.affine.c / PIXEL_M) - grid.col
@@ -157,7 +164,12 @@ def as_stored(raw: NDArray[Any], nodata: float | None, scale: float, *, is_class
     return np.where(missing, 0.0, np.clip(values, 1.0, 65535.0)).astype(np.uint16)
 
 
-def _short(text: str) -> str:
-    """One line of printable text, short enough for a manifest; the head of a long path goes, its end stays."""
+def short_name(href: str) -> str:
+    """A remote address, or the last two parts of a local path: reasons read alike on every machine."""
+    return _line(href if "://" in href else "/".join(PurePath(href).parts[-2:]))
+
+
+def _line(text: str) -> str:
+    """One line of printable text, short enough for a manifest; of a long one the end stays."""
     line = "".join(c if c.isprintable() else " " for c in text)
     return line if len(line) <= 160 else "…" + line[-159:]

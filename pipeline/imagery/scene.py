@@ -79,10 +79,8 @@ class SceneList:
     skipped: tuple[Skipped, ...] = ()
 
 
-class Source(Protocol):
-    """A place that imagery comes from. Instances are picklable: tasks carry them to workers."""
-
-    name: str
+class Finder(Protocol):
+    """What answers which scenes there are."""
 
     def find(self, bbox: Bbox, start: date, end: date) -> SceneList:
         """Scenes acquired from `start` to `end`, both included, that touch a lon/lat box; sorted by time, then id.
@@ -90,6 +88,12 @@ class Source(Protocol):
         Raises SourceUnavailable if the source cannot answer.
         """
         ...
+
+
+class Source(Finder, Protocol):
+    """A place that imagery comes from. Instances are picklable: tasks carry them to workers."""
+
+    name: str
 
     def read(self, scene: Scene, bands: Sequence[str], geobox: GeoBox) -> NDArray[np.uint16]:
         """Stored numbers of some bands on a lattice geobox, (band, y, x); 0 where the scene has no data.
@@ -122,8 +126,11 @@ def newest_versions(scenes: Sequence[Scene]) -> SceneList:
 
 def touches(a: Bbox, b: Bbox) -> bool:
     """Whether two lon/lat boxes meet; a box whose west lies east of its east crosses the antimeridian."""
-    if a[0] > a[2]:
-        return touches((a[0], a[1], 180.0, a[3]), b) or touches((-180.0, a[1], a[2], a[3]), b)
-    if b[0] > b[2]:
-        return touches(b, a)
-    return a[0] <= b[2] and b[0] <= a[2] and a[1] <= b[3] and b[1] <= a[3]
+    if a[1] > b[3] or b[1] > a[3]:
+        return False
+    return any(p[0] <= q[1] and q[0] <= p[1] for p in _lon_spans(a) for q in _lon_spans(b))
+
+
+def _lon_spans(box: Bbox) -> tuple[tuple[float, float], ...]:
+    west, _, east, _ = box
+    return ((west, east),) if west <= east else ((west, 180.0), (-180.0, east))
