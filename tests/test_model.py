@@ -1,0 +1,264 @@
+"""Models as files: hashed, checked before use, and equal to what scikit-learn says."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from pipeline.disturbance import HALO_PX, MODELS_DIR, Model, find_model, limits_of, load_model
+from pipeline.disturbance.features import N_FEATURES
+from pipeline.disturbance.trees import Forest, sigmoid
+from pipeline.errors import BadInput, ModelError
+from pipeline.imagery.scene import NODATA
+
+
+def stump(threshold=5, low=-2.0, high=3.0):
+    """One tree for each output: `low` where the first feature is at most the threshold."""
+    return Forest(
+        baseline=np.array([0.5, 0.0]),
+        output=np.array([0, 1], np.int32),
+        start=np.array([0, 3, 4], np.int32),
+        feature=np.array([0, -1, -1, -1], np.int16),
+        threshold=np.array([threshold, 0, 0, 0], np.int16),
+        left=np.array([1, 0, 0, 0], np.int32),
+        right=np.array([2, 0, 0, 0], np.int32),
+        value=np.array([0.0, low, high, -1.0]),
+    )
+
+
+def fitted(n_leaves=31):
+    rng = np.random.default_rng(5)
+    x = rng.integers(-300, 300, (3000, 7)).astype(np.int16)
+    signal = x[:, 0] * x[:, 3] / 100 + x[:, 5]
+    options = {"max_leaf_nodes": n_leaves, "min_samples_leaf": 5, "early_stopping": False, "random_state": 0}
+    first = HistGradientBoostingClassifier(max_iter=20, **options).fit(x, signal > 30)
+    second = HistGradientBoostingClassifier(max_iter=9, **options).fit(x, x[:, 1] > signal)
+    return first, second, x
+
+
+@pytest.fixture
+def saved(tmp_path):
+    model = Model.from_forest("small", stump())
+    model.save(tmp_path / "small.npz")
+    return tmp_path / "small.npz"
+
+
+def rewritten(path, **changes):
+    """The file with some arrays replaced."""
+    with np.load(path) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    np.savez(path, **{**arrays, **changes})
+    return path
+
+
+def test_a_tree_goes_left_up_to_its_threshold():
+    features = np.array([[4, 5, 6]], np.int16)
+    assert stump().scores(features).tolist() == [[-1.5, -1.5, 3.5], [-1.0, -1.0, -1.0]]
+
+
+@pytest.mark.parametrize("n_leaves", [2, 31, 32])
+def test_scores_and_probabilities_equal_scikit_learn(n_leaves):
+    first, second, x = fitted(n_leaves)
+    scores = Forest.from_sklearn([first, second]).scores(np.ascontiguousarray(x.T))
+    for booster, score in zip((first, second), scores, strict=True):
+        assert (score == booster.decision_function(x)).all()
+        assert abs(sigmoid(score) - booster.predict_proba(x)[:, 1]).max() < 1e-9
+
+
+@settings(max_examples=30, deadline=None)
+@given(width=st.integers(1, 150), begin=st.integers(0, 100))
+def test_a_score_does_not_depend_on_the_pixels_around_it(width, begin):
+    first, second, x = FITTED
+    forest = Forest.from_sklearn([first, second])
+    features = np.ascontiguousarray(x.T)
+    assert (
+        forest.scores(features)[:, begin : begin + width] == forest.scores(features[:, begin : begin + width])
+    ).all()
+
+
+FITTED = fitted()
+
+
+def test_a_saved_model_comes_back_the_same(saved):
+    model = Model.load(saved)
+    assert model.name == "small"
+    assert model.sha256 == Model.from_forest("small", stump()).sha256
+    for name, array in stump().arrays().items():
+        assert (model.forest.arrays()[name] == array).all()
+
+
+def test_the_same_model_gives_the_same_bytes(saved, tmp_path):
+    Model.load(saved).save(tmp_path / "again.npz")
+    assert (tmp_path / "again.npz").read_bytes() == saved.read_bytes()
+
+
+def test_an_altered_file_is_refused(saved):
+    promised = Model.load(saved).sha256
+    data = bytearray(saved.read_bytes())
+    data[-200] ^= 1
+    saved.write_bytes(bytes(data))
+    with pytest.raises(ModelError, match=f"expected SHA-256 {promised}, found"):
+        Model.load(saved, promised)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ModelError, match=r"nowhere\.npz"):
+        Model.load(tmp_path / "nowhere.npz")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"left": np.array([0, 0, 0, 0], np.int32)},  # its own child
+        {"left": np.array([2, 0, 0, 0], np.int32)},  # two ways to one node
+        {"right": np.array([3, 0, 0, 0], np.int32)},  # into the next tree
+        {"right": np.array([-1, 0, 0, 0], np.int32)},
+        {"feature": np.array([N_FEATURES, -1, -1, -1], np.int16)},
+        {"feature": np.array([-2, -1, -1, -1], np.int16)},
+        {"value": np.array([0, np.nan, 0, 0])},
+        {"value": np.zeros(5)},
+        {"value": np.zeros(4, np.float32)},
+        {"baseline": np.zeros(3)},
+        {"output": np.array([1, 0], np.int32)},
+        {"output": np.array([0, 2], np.int32)},
+        {"start": np.array([0, 3, 900], np.int32)},
+        {"start": np.array([0, 5, 4], np.int32)},
+        {"start": np.array([0, -1, 4], np.int32)},
+        {"meta": np.frombuffer(b"{}", np.uint8)},
+        {"meta": np.frombuffer(b"[" * 100_000, np.uint8)},
+        {"meta": np.frombuffer(json.dumps({"name": "x", "format": "placerwatch-trees-9"}).encode(), np.uint8)},
+        {"more": np.zeros(3)},
+    ],
+    ids=str,
+)
+def test_a_damaged_model_is_refused(saved, changes):
+    with pytest.raises(ModelError, match=r"small\.npz"):
+        Model.load(rewritten(saved, **changes))
+
+
+def test_pickled_arrays_are_refused(saved):
+    objects = np.empty(1, object)
+    with np.load(saved) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    np.savez(saved, **{**arrays, "value": objects})
+    with pytest.raises(ModelError):
+        Model.load(saved)
+
+
+def test_a_header_that_claims_more_than_is_there_is_refused(saved):
+    data = saved.read_bytes()
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    members["value.npy"] = members["value.npy"].replace(b"(4,), }     ", b"(400000000,)")
+    with zipfile.ZipFile(saved, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    with pytest.raises(ModelError):
+        Model.load(saved)
+
+
+@settings(max_examples=60, deadline=None)
+@given(at=st.integers(0, 4000), value=st.integers(0, 255), cut=st.integers(0, 3000))
+def test_any_broken_file_is_a_model_error_or_a_sound_model(tmp_path_factory, at, value, cut):
+    path = tmp_path_factory.mktemp("models") / "broken.npz"
+    Model.from_forest("small", stump()).save(path)
+    data = bytearray(path.read_bytes())
+    data[at % len(data)] = value
+    path.write_bytes(bytes(data[: len(data) - cut % len(data)]))
+    try:
+        model = Model.load(path)
+    except ModelError:
+        return
+    assert model.forest.scores(np.zeros((N_FEATURES, 3), np.int16)).shape == (2, 3)
+
+
+def test_an_unknown_name_lists_the_models_there_are(tmp_path):
+    (tmp_path / "index.json").write_text('{"models": {"river": {"file": "river.npz", "sha256": "00"}}}')
+    with pytest.raises(ModelError, match="there: river"):
+        load_model("default", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "index",
+    ["", "[]", '{"models": 3}', '{"models": {"a": {"file": "../a.npz", "sha256": ""}}}', '{"models": {"a": {}}}'],
+)
+def test_a_damaged_index_is_refused(tmp_path, index):
+    (tmp_path / "index.json").write_text(index)
+    with pytest.raises(ModelError, match=r"index\.json"):
+        load_model("a", tmp_path)
+
+
+def test_no_models_folder_is_an_error_that_says_so(tmp_path):
+    with pytest.raises(ModelError, match=r"index\.json: cannot be read"):
+        load_model("default", tmp_path / "models")
+
+
+def test_a_path_is_found_from_the_config(saved, tmp_path):
+    assert find_model("small.npz", tmp_path) == (saved, Model.load(saved).sha256)
+
+
+def test_a_model_without_card_says_its_accuracy_is_not_known(saved):
+    assert "not known" in limits_of(saved)[-1]
+
+
+def test_ponds_and_bare_workings_share_the_probability_of_disturbance():
+    # Scores 3.5 and -1: disturbed 0.9707 and pond 0.2689 of it.
+    model = Model.from_forest("small", stump(threshold=-1))
+    got = model.predict(np.full((6, 1, 1), 1000, np.uint16), 0)
+    assert got[:, 0, 0].tolist() == [7097, 2610]
+
+
+def test_a_pixel_never_observed_has_no_probability():
+    image = np.full((6, 2, 3), 1000, np.uint16)
+    image[2, 0, 1] = NODATA
+    got = Model.from_forest("small", stump()).predict(image, 0)
+    assert (got == NODATA).tolist() == [[[False, True, False], [False] * 3]] * 2
+
+
+def test_predictions_on_tiles_equal_the_mosaic():
+    rng = np.random.default_rng(2)
+    image = rng.integers(0, 6000, (6, 2 * HALO_PX + 20, 2 * HALO_PX + 30)).astype(np.uint16)
+    image[:, 40:44, 35:60] = NODATA
+    model = load_model("default")
+    mosaic = model.predict(image, HALO_PX)
+    left, right = image[:, :, : 2 * HALO_PX + 13], image[:, :, 13:]
+    assert (np.concatenate([model.predict(side, HALO_PX) for side in (left, right)], axis=2) == mosaic).all()
+
+
+def test_every_model_in_the_index_loads_and_has_a_card():
+    index = json.loads((MODELS_DIR / "index.json").read_text())["models"]
+    assert "default" in index
+    for name, entry in index.items():
+        model = load_model(name)
+        card = json.loads((MODELS_DIR / entry["file"]).with_suffix(".card.json").read_text())
+        assert card["sha256"] == model.sha256 == entry["sha256"]
+        assert limits_of(MODELS_DIR / entry["file"]) == tuple(card["limits"])
+
+
+def test_other_arrays_are_refused():
+    with pytest.raises(BadInput):
+        load_model("default").predict(np.zeros((3, 9, 9), np.uint16), 0)
+
+
+def test_trees_too_large_for_a_word_are_refused():
+    n = 2 * 33 - 1
+    chain = replace(
+        stump(),
+        output=np.zeros(1, np.int32),
+        start=np.array([0, n], np.int32),
+        feature=np.tile(np.array([0, -1], np.int16), n)[:n],
+        threshold=np.zeros(n, np.int16),
+        left=np.where(np.arange(n) % 2 == 0, np.arange(n) + 1, 0).astype(np.int32),
+        right=np.where(np.arange(n) % 2 == 0, np.arange(n) + 2, 0).astype(np.int32),
+        value=np.zeros(n),
+    )
+    with pytest.raises(ModelError, match="32 leaves"):
+        Forest.from_arrays(chain.arrays(), N_FEATURES, 2)
