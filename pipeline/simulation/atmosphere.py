@@ -50,11 +50,15 @@ def make_sky(seed: int, look: Look, shape: tuple[int, int]) -> Sky:
     rng = stream(seed, "sky", look.day)
     rows, cols = shape
     wide = (rows + 2 * _MARGIN_PX, cols + 2 * _MARGIN_PX)
-    octaves = ((150, 1.0), (60, 0.6), (25, 0.4), (9, 0.2)) if look.deck else ((42, 1.0), (17, 0.75), (7, 0.5), (3, 0.2))
+    octaves = (
+        ((160, 1.0), (60, 0.6), (24, 0.4), (9, 0.25), (4, 0.1))
+        if look.deck
+        else ((44, 1.0), (17, 0.7), (7, 0.4), (3, 0.15))
+    )
     field = value_noise(rng, wide, octaves)
     rank = min(int((1 - look.cloud_share) * field.size), field.size - 1)
     threshold = np.partition(field, rank, axis=None)[rank]
-    depth = np.clip((field - threshold) * np.float32(255 / 0.22), 0, 255).astype(np.uint8)
+    depth = np.clip((field - threshold) * np.float32(255 / (0.34 if look.deck else 0.26)), 0, 255).astype(np.uint8)
     if look.cloud_share < 0.002:
         depth[:] = 0
     down, right = shadow_shift_px(look)

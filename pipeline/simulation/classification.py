@@ -40,12 +40,11 @@ def classify(observed: NDArray[np.int32], sky: Sky, look: Look, seed: int) -> ND
     scl[(20 * (green - nir) > green + nir) & (swir1 < 1000) | (nir < 750) & (swir1 < 500)] = WATER
     scl[(nir < 1050) & (red < 600) & (scl == BARE)] = DARK
     scl[(scl == DARK) & (coin < 0.15)] = SHADOW
-    # Spoil, sand and metal roofs look like cloud in the visible; how often varies with the date.
-    bright = (blue > 1080 + 320 * other) & (red > 1650) & (red * 5 < nir * 5 + 1500)
-    mistaken = bright & (coin < look.bright_error)
+    # Spoil, sand and metal roofs look like cloud in the visible: the brightest on most dates, others on some.
+    mistaken = (blue > 900 + 480 * (1 - look.bright_error) + 200 * other) & (red > 1500) & (red < nir + 300)
     scl[mistaken] = CLOUD_MEDIUM
     scl[mistaken & (blue > 1550)] = CLOUD_HIGH
-    found = np.roll(shade, (1, -1), axis=(0, 1))  # the processor's cloud height is a little off
+    found = np.pad(shade, ((1, 0), (0, 1)), mode="edge")[:-1, 1:]  # the processor's cloud height is a little off
     scl[(found > 110) & (other > 0.07)] = SHADOW
     scl[(found > 50) & (found <= 110) & (other > 0.65)] = UNCLASSIFIED
     scl[(veil > 20) & (other > look.thin_error)] = CIRRUS

@@ -92,7 +92,7 @@ def _natural(
     broad = value_noise(rng, extent.shape, ((760, 1.0), (260, 0.7), (90, 0.45), (24, 0.25), (7, 0.14)))
     edge = value_noise(rng, extent.shape, ((70, 0.8), (24, 0.7), (8, 0.5), (3, 0.35)))
     river_forest, stream_forest = (120, 62) if valley else (52, 17)
-    shape = np.float32(1) + np.float32(1.5) * edge
+    shape = np.float32(1) + np.float32(1.5) * edge + np.float32(0.9) * broad
     gallery = (to_river < river_forest * shape) | (to_stream < stream_forest * shape)
     meadow = (to_stream < (stream_forest + 45) * shape) | (to_river < (river_forest + 60) * shape)
     cover = np.full(extent.shape, spectra.GRASS.code, np.uint8)
@@ -102,12 +102,13 @@ def _natural(
     cover[trees > np.where(wooded, np.float32(-0.12), np.float32(0.36))] = spectra.WOODLAND.code
     cover[wooded & (trees > 0.42)] = spectra.FOREST.code
     if valley:
-        cover[broad > 0.27] = spectra.FOREST.code
+        cover[broad > 0.22] = spectra.FOREST.code
         cover[meadow & (edge > 0.02)] = spectra.MEADOW.code
     else:
         cover[meadow & (edge > -0.1)] = spectra.MEADOW.code
         rocks = value_noise(rng, extent.shape, ((150, 1.0), (40, 0.5), (9, 0.3)))
-        cover[rocks > 0.62] = spectra.ROCK.code
+        highest = np.sort(rocks[::8, ::8], axis=None)
+        cover[rocks > highest[-len(highest) // 160]] = spectra.ROCK.code
     cover[gallery & (trees > -0.55)] = spectra.FOREST.code
     return cover
 

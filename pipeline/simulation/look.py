@@ -22,7 +22,8 @@ _BASELINES = (
     (OFFSET_SINCE, "04.00"),
     (date(2022, 12, 6), "05.09"),
 )
-# Greenness (0 driest to 1 greenest) by day of the year, linear between.
+# Greenness by day of the year, linear between: 1 at the height of the rains, 0 when the humid savanna is driest;
+# the Sudanian savanna dries beyond that.
 _SEASON = {
     "valley": (
         (0, 45, 70, 95, 125, 155, 245, 290, 320, 340, 366),
@@ -30,7 +31,7 @@ _SEASON = {
     ),
     "savanna": (
         (0, 40, 75, 105, 135, 180, 245, 275, 305, 335, 366),
-        (0.17, 0.03, 0.0, 0.12, 0.50, 0.85, 1.0, 0.95, 0.68, 0.36, 0.17),
+        (0.05, -0.20, -0.25, 0.0, 0.50, 0.85, 1.0, 0.95, 0.68, 0.30, 0.05),
     ),
 }
 
@@ -72,7 +73,7 @@ class Look:
 
 
 def greenness_of(scenario: Scenario, day: date) -> float:
-    """State of the growing season, 0 (driest) to 1, rounded to 1e-4."""
+    """State of the growing season, from -0.25 (driest) to 1 (greenest), rounded to 1e-4."""
     days, values = _SEASON[scenario.landscape]
     return round(float(np.interp(day.timetuple().tm_yday, days, values)), 4)
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from itertools import cycle
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 
@@ -32,28 +34,42 @@ def normals(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
 def value_noise(
     rng: np.random.Generator, shape: tuple[int, int], octaves: Sequence[tuple[float, float]]
 ) -> NDArray[np.float32]:
-    """Smooth noise (y, x) in -1..1: for each octave (knot distance in pixels, weight), smoothly interpolated knots."""
+    """Smooth noise (y, x) in -1..1: for each octave (knot distance in pixels, weight), smoothly interpolated knots.
+
+    Each octave's knots lie on a grid turned by another angle, so that no direction of the raster shows.
+    """
     total = np.zeros(shape, np.float32)
-    scale = np.float32(1.0 / sum(weight for _, weight in octaves))
-    for distance, weight in octaves:
-        rows, cols = (int(n / distance) + 2 for n in shape)
-        knots = (rng.random((rows, cols)) * 2 - 1).astype(np.float32) * np.float32(weight)
-        total += _spread(_spread(knots, shape[0], distance).T, shape[1], distance).T
-    total *= scale
+    scale = 1.0 / sum(weight for _, weight in octaves)
+    for (distance, weight), (cos, sin) in zip(octaves, cycle(_TURNS), strict=False):
+        left = shape[0] * sin if sin > 0 else 0.0
+        across = shape[1] * cos + shape[0] * abs(sin)
+        down = shape[1] * abs(sin) + shape[0] * cos
+        top = -shape[1] * sin if sin < 0 else 0.0
+        start = rng.random(2)
+        knots = rng.random((int(down / distance) + 3, int(across / distance) + 3)) * 2 - 1
+        knots *= weight * scale
+        origin_x, origin_y = left / distance + start[0], top / distance + start[1]
+        _add_octave(total, knots.astype(np.float32), cos / distance, sin / distance, origin_x, origin_y)
     return total
 
 
-def _spread(knots: NDArray[np.float32], length: int, distance: float) -> NDArray[np.float32]:
-    position = np.arange(length) / distance
-    lower = position.astype(np.intp)
-    part = (position - lower).astype(np.float32)
-    part = part * part * (np.float32(3) - np.float32(2) * part)
-    out = knots[lower + 1]
-    below = knots[lower]
-    out -= below
-    out *= part[:, None]
-    out += below
-    return out
+# Cosine and sine of the turns: Pythagorean triples, exact on every machine.
+_TURNS = ((4 / 5, 3 / 5), (12 / 13, -5 / 13), (15 / 17, 8 / 17), (21 / 29, -20 / 29), (35 / 37, 12 / 37))
+
+
+@njit(cache=True, nogil=True)
+def _add_octave(total, knots, cos, sin, origin_x, origin_y):  # type: ignore[no-untyped-def]
+    for y in range(total.shape[0]):
+        for x in range(total.shape[1]):
+            u = origin_x + x * cos - y * sin
+            v = origin_y + x * sin + y * cos
+            col, row = int(u), int(v)
+            p, q = np.float32(u - col), np.float32(v - row)
+            p = p * p * (np.float32(3) - np.float32(2) * p)
+            q = q * q * (np.float32(3) - np.float32(2) * q)
+            upper = knots[row, col] + p * (knots[row, col + 1] - knots[row, col])
+            lower = knots[row + 1, col] + p * (knots[row + 1, col + 1] - knots[row + 1, col])
+            total[y, x] += upper + q * (lower - upper)
 
 
 def enlarge(field: NDArray[np.float32], factor: int) -> NDArray[np.float32]:

@@ -21,7 +21,7 @@ Bands = tuple[float, float, float, float, float, float]
 
 @dataclass(frozen=True)
 class Cover:
-    """A land cover: its spectrum at the driest and greenest day of the year, and how it varies on the ground.
+    """A land cover: its spectrum in the dry and in the wet season, and how it varies on the ground.
 
     `brightness` is the relative sd of all bands together, `patchiness` the share of the seasonal swing that
     wetter and drier places differ by (sd).
@@ -153,7 +153,7 @@ def site_spectra(rng: np.random.Generator, count: int) -> NDArray[np.int32]:
 def lookup(sites: NDArray[np.int32], greenness: float) -> NDArray[np.int32]:
     """Table (code, 3, band) for one day: mean, and its change per unit of the two texture fields (x 128).
 
-    `greenness` runs from 0 (driest day) to 1 (greenest). Wet soil is darker: workings lose up to 14 %.
+    `greenness` runs from 0 (`dry`) to 1 (`wet`) and a little below. Wet soil is darker: workings lose up to 14 %.
     """
     table = np.zeros((FIRST_WORKING + 2 * len(sites), 3, 6))
     per_unit = 128.0 / TEXTURE_SD
@@ -161,7 +161,7 @@ def lookup(sites: NDArray[np.int32], greenness: float) -> NDArray[np.int32]:
         dry, wet = np.array(cover.dry), np.array(cover.wet)
         mean = dry + greenness * (wet - dry)
         table[cover.code] = mean, mean * cover.brightness * per_unit, (wet - dry) * cover.patchiness * per_unit
-    wetness = 1.0 - 0.14 * greenness
+    wetness = 1.0 - 0.14 * max(greenness, 0.0)
     for kind, within in enumerate((BARE_WITHIN, POND_WITHIN)):
         mean = sites[:, kind] * wetness
         table[FIRST_WORKING + kind :: 2, 0] = mean

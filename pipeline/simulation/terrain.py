@@ -101,39 +101,67 @@ def make_drainage(scenario: Scenario, size_m: tuple[float, float]) -> Drainage:
     width, height = size_m
     rng = stream(scenario.seed, "drainage")
     valley = scenario.landscape == "valley"
-    along = np.arange(-600.0, width + 600.0, 15.0)
-    y = height * (0.42 + 0.16 * rng.random()) + (along - width / 2) * (rng.random() - 0.5) * 0.25
-    x = along.copy()
-    for wavelength, across, shear in ((4200, 330, 0), (1750, 210, 120), (820, 105, 95), (390, 26, 18)):
-        phase, stretch = rng.random() * 2 * math.pi, 0.85 + 0.3 * rng.random()
-        turn = 2 * math.pi * along / (wavelength * stretch) + phase
-        y = y + (1.0 if valley else 0.7) * across * np.sin(turn)
-        x = x + shear * np.sin(2 * turn + 0.6)
-    river = np.asarray(np.round(np.column_stack([x, y]), 2), np.float64)
+    river = _meander(rng, width, height, 1.0 if valley else 0.75)
     streams: list[tuple[Line, float]] = []
-    spacing = 1150.0 if valley else 1000.0
+    taken = [river]
+
+    def grow(start: Line, heading: float, length: float, width_m: float) -> Line:
+        line = _wander(rng, start, heading, length, np.concatenate(taken))
+        if len(line) > 15:
+            streams.append((line, width_m))
+            taken.append(line)
+        return line
+
+    spacing = 900.0 if valley else 800.0
     at, side = spacing * rng.random(), 1
     while at < width:
         start = river[int(np.argmin(np.abs(river[:, 0] - at)))]
-        heading = side * (math.pi / 2 + (rng.random() - 0.5) * 0.9)
-        trunk = _wander(rng, start, heading, 1400 + 3400 * rng.random())
-        streams.append((trunk, 3.5 + 4 * rng.random()))
-        for share in (0.35, 0.62, 0.8):
-            if rng.random() < 0.75:
+        heading = side * (math.pi / 2 + (rng.random() - 0.5) * 1.1)
+        trunk = grow(start, heading, 2400 + 3400 * rng.random(), 3.5 + 4 * rng.random())
+        for share in (0.3, 0.52, 0.7, 0.86):
+            if rng.random() < 0.8:
                 knee = trunk[int(share * (len(trunk) - 1))]
-                turn_by = (1 if rng.random() < 0.5 else -1) * (0.6 + 0.5 * rng.random())
-                branch = _wander(rng, knee, heading + turn_by, 500 + 1500 * rng.random())
-                streams.append((branch, 2.0 + 2 * rng.random()))
+                turn_by = (1 if rng.random() < 0.5 else -1) * (0.6 + 0.6 * rng.random())
+                branch = grow(knee, heading + turn_by, 500 + 1700 * rng.random(), 2.0 + 2 * rng.random())
+                twig = branch[int(0.5 * (len(branch) - 1))]
+                grow(twig, heading + turn_by * (rng.random() - 0.6), 400 + 700 * rng.random(), 2.0)
         at += spacing * (0.6 + 0.8 * rng.random())
         side = -side
     return Drainage(river, 34.0 if valley else 20.0, tuple(streams))
 
 
-def _wander(rng: np.random.Generator, start: Line, heading: float, length: float) -> Line:
+def _meander(rng: np.random.Generator, width: float, height: float, swing: float) -> Line:
+    """A sine-generated curve (Langbein and Leopold 1966): the heading swings along the channel, bend by bend."""
+    middle, lean = height * (0.44 + 0.12 * rng.random()), height * (0.10 + 0.08 * rng.random())
+    turn, reach = 2 * math.pi * rng.random(), width * (0.75 + 0.4 * rng.random())
+
+    def axis(x: float) -> float:
+        return middle + lean * math.sin(turn + 2 * math.pi * x / reach)
+
+    x, y, phase = -600.0, axis(-600.0), 2 * math.pi * rng.random()
+    amplitude, wavelength = 1.0, 900.0
+    points = [(x, y)]
+    while x < width + 600:
+        along = math.atan((axis(x + 200) - axis(x)) / 200) - 0.6 * math.tanh((y - axis(x)) / 500)
+        heading = along + swing * amplitude * math.sin(phase)
+        x, y = round(x + 12 * math.cos(heading), 3), round(y + 12 * math.sin(heading), 3)
+        points.append((x, y))
+        turned = phase + 2 * math.pi * 12 / wavelength
+        if int(turned / math.pi) > int(phase / math.pi):  # a new bend begins while the heading is level
+            amplitude, wavelength = 0.35 + 1.25 * rng.random(), 480 + 950 * rng.random()
+        phase = turned
+    return np.array(points)
+
+
+def _wander(rng: np.random.Generator, start: Line, heading: float, length: float, taken: Line) -> Line:
+    """A watercourse from its mouth upwards; it ends where it would come within 240 m of another."""
     steps = int(length / 20)
-    bends = normals(rng, steps)
     points, turn = [start], 0.0
-    for bend in bends:
-        turn = 0.86 * turn + 0.16 * float(bend)
-        points.append(points[-1] + 20.0 * np.array([math.cos(heading + turn), math.sin(heading + turn)]))
-    return np.asarray(np.round(np.array(points), 2), np.float64)
+    for step, bend in enumerate(normals(rng, steps)):
+        turn = 0.88 * turn + 0.24 * float(bend)
+        ahead = np.array([math.cos(heading + turn), math.sin(heading + turn)])
+        points.append(np.round(points[-1] + 20.0 * ahead, 2))
+        away = taken - points[-1]
+        if step > 16 and float((away[:, 0] ** 2 + away[:, 1] ** 2).min()) < 240.0**2:
+            break
+    return np.asarray(np.array(points), np.float64)

@@ -188,7 +188,7 @@ def confusers_geojson(scenario: Scenario, ground: Landscape) -> dict[str, Any]:
 def _parts(plane: NDArray[np.uint8], extent: Extent) -> Iterator[tuple[int, BaseGeometry]]:
     """Connected parts of at least four pixels, with their value; coordinates in metres of the extent's zone."""
     at = Affine(4 * CELL_M, 0, extent.left, 0, -4 * CELL_M, extent.top)
-    for geometry, value in shapes(plane, mask=plane > 0, connectivity=8, transform=at):
+    for geometry, value in shapes(plane, mask=plane > 0, transform=at):
         outline = shapely.geometry.shape(geometry)
         if outline.area >= 400:
             yield int(value), outline

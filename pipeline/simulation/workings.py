@@ -201,7 +201,7 @@ def _pools(
 
     Pits of 5 to 25 m hold water over 10 to 45 % of a complex, some weeks after they are dug.
     """
-    pits = value_noise(rng, shape, ((9 if area_ha > 0.5 else 4, 1.0), (3.5, 0.7)))[at]
+    pits = value_noise(rng, shape, ((13 if area_ha > 0.5 else 5, 1.0), (4, 0.6)))[at]
     share = 0.10 + 0.35 * rng.random()
     deep = np.sort(pits)[-max(1, int(share * len(pits)))] if len(pits) > 3 else np.inf
     lag = 15 + 75 * rng.random()
