@@ -9,7 +9,8 @@ import pytest
 
 from pipeline.errors import SceneRejected
 from pipeline.imagery.items import scene_from_item
-from pipeline.imagery.radiometry import calibrate, check_scene, decide_offset, judge_floor, read_safe
+from pipeline.imagery.radiometry import calibrate, check_scene, decide_offset, judge_floor
+from pipeline.imagery.safe import read_safe
 from pipeline.imagery.scene import BANDS, Asset, Scene
 
 NEW, OLD = "2030-01-01T09:00:00Z", "2016-01-01T09:00:00Z"
@@ -122,6 +123,7 @@ QUANTUM = "<BOA_QUANTIFICATION_VALUE>10000</BOA_QUANTIFICATION_VALUE>"
     [
         (xml(QUANTUM, '<!DOCTYPE x [<!ENTITY a "b">]>'), "document type"),
         (xml(QUANTUM.replace("10000", "5000")), "quantification value of 5000"),
+        (xml(QUANTUM).replace("04.00", "new"), "names no processing baseline"),
         (xml(""), "not readable"),
         (xml(QUANTUM)[:-20], "not readable"),
         (xml(QUANTUM + '<BOA_ADD_OFFSET band_id="1">-1000</BOA_ADD_OFFSET>'), "offsets"),

@@ -19,8 +19,8 @@ from odc.geo.geobox import GeoBox
 from pipeline.errors import SceneRejected, SourceUnavailable
 from pipeline.imagery.items import has_bands, is_item, scene_from_item, when_and_where
 from pipeline.imagery.plain import Lost, plain_scenes
-from pipeline.imagery.radiometry import SafeMetadata, read_safe
 from pipeline.imagery.reading import overview_assets, read_assets
+from pipeline.imagery.safe import SafeMetadata, read_safe
 from pipeline.imagery.scene import Bbox, Scene, SceneList, Skipped, newest_versions, touches
 
 _LARGEST_JSON = 10_000_000

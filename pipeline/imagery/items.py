@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.errors import SceneRejected
-from pipeline.imagery.radiometry import OffsetDecision, SafeMetadata, baseline_of, decide_offset
+from pipeline.imagery.radiometry import OffsetDecision, baseline_of, decide_offset
+from pipeline.imagery.safe import SafeMetadata
 from pipeline.imagery.scene import BANDS, SCL, Asset, Bbox, Scene
 
 # Keys of one band, best first: SAFE names (Planetary Computer, Earth Search v0, the simulation), Earth Search v1 and

@@ -10,15 +10,14 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-from xml.parsers import expat
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from pipeline.errors import SceneRejected
+from pipeline.imagery.safe import SafeMetadata
 from pipeline.imagery.scene import BANDS, NODATA, SCL, Bbox, Scene, Source
 
 OFFSET = -1000
@@ -27,8 +26,6 @@ _APPLIED = ("earthsearch:boa_offset_applied", "sentinel:boa_offset_applied")
 _BASELINES = ("s2:processing_baseline", "sentinel:processing_baseline", "processing:version")
 _NAMES = ("s2:product_uri", "sentinel:product_id")
 _NAME_BASELINE = re.compile(r"_N(\d{2})(\d{2})_R\d{3}_")
-# band_id of the SAFE metadata, which counts B01 as 0 and has B8A as 8.
-_SAFE_BAND_ID = {"B02": 1, "B03": 2, "B04": 3, "B08": 7, "B11": 11, "B12": 12}
 
 _OVERVIEW_PX = 512
 _FLOOR_PERCENT = 2
@@ -51,16 +48,6 @@ class OffsetDecision:
 
 
 @dataclass(frozen=True)
-class SafeMetadata:
-    """What MTD_MSIL2A.xml says; `offset` is that of the six bands, None where the file has none."""
-
-    baseline: str
-    product_uri: str
-    generation_time: str
-    offset: int | None
-
-
-@dataclass(frozen=True)
 class DarkFloor:
     """The dark floor of a scene: 2nd percentile of raw B02 over clear land; `conclusive` False: too little of it."""
 
@@ -69,51 +56,6 @@ class DarkFloor:
     clear_px: int
     conclusive: bool
     reason: str
-
-
-def read_safe(path: Path) -> SafeMetadata:
-    """Read a product's MTD_MSIL2A.xml; raises SceneRejected if it is not one, or declares a document type."""
-    wanted = {"PROCESSING_BASELINE", "PRODUCT_URI", "GENERATION_TIME", "BOA_QUANTIFICATION_VALUE", "BOA_ADD_OFFSET"}
-    found: dict[str, list[tuple[str, str]]] = {}
-    text: list[str] = []
-    band_id = ""
-
-    def refuse(*_: object) -> None:
-        raise SceneRejected(f"{path.name} declares a document type, which product metadata never do")
-
-    def start(_: str, attributes: dict[str, str]) -> None:
-        nonlocal band_id
-        band_id = attributes.get("band_id", "")
-        text.clear()
-
-    def end(tag: str) -> None:
-        name = tag.rsplit(":", 1)[-1]
-        if name in wanted:
-            found.setdefault(name, []).append((band_id, "".join(text).strip()))
-        text.clear()
-
-    parser = expat.ParserCreate()
-    parser.StartDoctypeDeclHandler = refuse
-    parser.EntityDeclHandler = refuse
-    parser.StartElementHandler = start
-    parser.EndElementHandler = end
-    parser.CharacterDataHandler = text.append
-    try:
-        parser.Parse(path.read_bytes(), True)
-        baseline = found["PROCESSING_BASELINE"][0][1]
-        product, made = found["PRODUCT_URI"][0][1], found["GENERATION_TIME"][0][1]
-        quantum = float(found["BOA_QUANTIFICATION_VALUE"][0][1])
-        by_band = {int(band): int(value) for band, value in found.get("BOA_ADD_OFFSET", [])}
-    except (expat.ExpatError, OSError, KeyError, ValueError) as error:
-        raise SceneRejected(f"{path.name} is not readable product metadata ({error})") from error
-    if quantum != 10000:
-        raise SceneRejected(f"{path.name} declares a quantification value of {quantum:g}; 10000 is expected")
-    offsets = {by_band.get(band_id) for band_id in _SAFE_BAND_ID.values()} if by_band else {None}
-    if len(offsets) > 1 or not offsets <= {None, 0, OFFSET}:
-        raise SceneRejected(
-            f"{path.name} declares offsets {sorted(map(str, offsets))}; one of 0 or {OFFSET} is expected"
-        )
-    return SafeMetadata(baseline, product, made, offsets.pop())
 
 
 def baseline_of(item: Mapping[str, Any]) -> str | None:
