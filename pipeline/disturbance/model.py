@@ -15,6 +15,7 @@ import io
 import json
 import math
 import os
+import tokenize
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,18 @@ INDEX = "index.json"
 # The package is installed in place: models/ lies beside pipeline/.
 MODELS_DIR = Path(__file__).resolve().parents[2] / "models"
 _MAX_BYTES = 64_000_000
+# What zipfile and numpy's reader of headers raise on bytes that are not theirs.
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    ValueError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+    SyntaxError,
+    MemoryError,
+    tokenize.TokenError,
+)
 
 
 @dataclass(frozen=True)
@@ -175,7 +188,7 @@ def _decode(data: bytes) -> dict[str, NDArray[Any]]:
             if any(m.compress_type != zipfile.ZIP_STORED for m in members):
                 raise ModelError("model: expected uncompressed arrays; save it with placerwatch train")
             return {m.filename.removesuffix(".npy"): _read_array(archive.read(m)) for m in members}
-    except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+    except _UNREADABLE as error:
         raise ModelError(f"model: not a placerwatch model file ({error})") from error
 
 
