@@ -218,8 +218,8 @@ def green(red, nir, scl=4) -> np.ndarray:
 def test_the_greenest_clear_look_of_each_side_is_kept():
     arrays = {
         "p": look(300),
-        "b1": green(300, 900),
-        "b2": green([[100, 300, 300]] * 2, [[900, 900, 900]] * 2, [[4, 4, 4], [9, 4, 4]]),
+        "b1": green(900, 2700),
+        "b2": green([[300, 900, 900]] * 2, [[2700, 2700, 2700]] * 2, [[4, 4, 4], [9, 4, 4]]),
         "a1": green(1000, 1000, 9),
     }
     plan = LookPlan((scene("p"),), (scene("b1", "2020-06-01"), scene("b2", "2020-07-01")), (scene("a1", "2021-06-01"),))
@@ -229,9 +229,14 @@ def test_the_greenest_clear_look_of_each_side_is_kept():
     assert (made.looks == 1).all()
 
 
+def test_dark_water_is_seen_and_never_green():
+    made, _ = composed({"b": green([[1, 1, 200]] * 2, [[30, 1000, 999]] * 2)}, (), LookPlan((), (scene("b"),)))
+    assert made.greenest[0, 0].tolist() == [10000, 19980, 10000]
+
+
 def test_greenness_is_that_of_reflectance_and_not_of_stored_numbers():
     plan = LookPlan((), (scene("b", "2020-06-01", offset=-1000),))
-    made, _ = composed({"b": green(1100, 1900)}, (), plan)
+    made, _ = composed({"b": green(1300, 3700)}, (), plan)
     assert (made.greenest[0] == 18000).all()
 
 
