@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from pipeline.simulation.atmosphere import Sky
 from pipeline.simulation.look import Look
-from pipeline.simulation.noise import stream
+from pipeline.simulation.noise import stream, value_noise
 
 NO_DATA, DARK, SHADOW, VEGETATION, BARE, WATER, UNCLASSIFIED, CLOUD_MEDIUM, CLOUD_HIGH, CIRRUS = (
     0,
@@ -34,8 +34,10 @@ def classify(observed: NDArray[np.int32], sky: Sky, look: Look, seed: int) -> ND
     blue, green, red, nir, swir1, _ = halve(observed)
     depth, shade, veil = (halve(plane.astype(np.int32)) for plane in (sky.depth, sky.shade, sky.cirrus))
     rng = stream(seed, "classification", look.day)
-    coin = _blocks(rng, blue.shape, 3)
-    other = _blocks(rng, blue.shape, 5)
+    # Mistakes come in patches: two smooth fields in 0..1 stand for the processor's doubt.
+    shape = (blue.shape[0], blue.shape[1])
+    coin = np.clip(value_noise(rng, shape, ((14, 1.0), (5, 0.8), (2, 0.4))) + np.float32(0.5), 0, 1)
+    other = np.clip(value_noise(rng, shape, ((9, 1.0), (3, 0.8))) + np.float32(0.5), 0, 1)
     scl = np.where(2 * (nir - red) > 0.72 * (nir + red), np.uint8(VEGETATION), np.uint8(BARE))
     scl[(20 * (green - nir) > green + nir) & (swir1 < 1000) | (nir < 750) & (swir1 < 500)] = WATER
     scl[(nir < 1050) & (red < 600) & (scl == BARE)] = DARK
@@ -53,10 +55,3 @@ def classify(observed: NDArray[np.int32], sky: Sky, look: Look, seed: int) -> ND
     scl[depth > 95] = CLOUD_HIGH
     scl[halve(sky.outside.astype(np.int32)) > 0] = NO_DATA
     return scl.astype(np.uint8)
-
-
-def _blocks(rng: np.random.Generator, shape: tuple[int, ...], size: int) -> NDArray[np.float64]:
-    """Uniform draws that hold over blocks of pixels: mistakes come in patches."""
-    rows, cols = shape
-    draws = rng.random((-(-rows // size), -(-cols // size)))
-    return np.repeat(np.repeat(draws, size, 0), size, 1)[:rows, :cols]

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from pipeline.areas.lattice import from_lonlat, to_lonlat
 from pipeline.simulation import spectra
-from pipeline.simulation.landcover import BURN_STEP_DAYS, YEARS, Landscape
-from pipeline.simulation.scenario import CELL_M, FINE_PER_PIXEL, PAD_CELLS, Granule
+from pipeline.simulation.landcover import BURN_STEP_DAYS, Landscape
+from pipeline.simulation.scenario import CELL_M, FINE_PER_PIXEL, PAD_CELLS, YEARS, Granule
 from pipeline.simulation.terrain import Extent
 from pipeline.simulation.workings import Workings, day_number
 
@@ -67,10 +67,11 @@ def cell_index(extent: Extent, granule: Granule, cell_m: float, pad: int) -> tup
         row = round((extent.top - granule.top) / cell_m) - pad
         col = round((granule.left - extent.left) / cell_m) - pad
         return slice(row, row + rows), slice(col, col + cols)
-    # Every 400 m by PROJ, rounded to millimetres, linear between: within 2 mm of exact, and equal everywhere.
+    # Every 400 m by PROJ, rounded to millimetres, linear between: within 2 mm of exact, and equal everywhere, since the
+    # last step moves what lies on a cell's edge by more than rounding and less than the interpolation resolves.
     x, y = (granule.left - pad * cell_m, granule.top + pad * cell_m)
     width, height = cols * cell_m, rows * cell_m
-    knots_x, knots_y = (np.linspace(0, length, int(length / 400) + 2) for length in (width, height))
+    knots_x, knots_y = (np.arange(0.0, length + 400.0, 400.0) for length in (width, height))
     grid_x, grid_y = np.meshgrid(x + knots_x, y - knots_y)
     east, north = from_lonlat(extent.epsg).transform(*to_lonlat(granule.epsg).transform(grid_x, grid_y))
     right, down = np.round(east - extent.left, 3), np.round(extent.top - north, 3)
@@ -80,7 +81,8 @@ def cell_index(extent: Extent, granule: Granule, cell_m: float, pad: int) -> tup
         lines = np.array([np.interp(index_x, knots_x, line) for line in field])
         at = np.searchsorted(knots_y, index_y, side="right") - 1
         part = ((index_y - knots_y[at]) / (knots_y[at + 1] - knots_y[at]))[:, None]
-        found.append(((lines[at] * (1 - part) + lines[at + 1] * part) / cell_m).astype(np.int32))
+        metres = lines[at] * (1 - part) + lines[at + 1] * part
+        found.append(((metres + 2e-9) / cell_m).astype(np.int32))
     return found[0], found[1]
 
 

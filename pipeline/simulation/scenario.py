@@ -11,6 +11,7 @@ from pipeline.errors import BadInput
 
 FINE_PER_PIXEL = 4  # ground is drawn in cells of 2.5 m
 CELL_M = 2.5
+YEARS = 3  # of land cover, each from August; one dry season in each
 PAD_CELLS = 16  # drawn around each granule, so that a misregistered look still finds ground
 
 
