@@ -136,6 +136,7 @@ POND_WITHIN = (
 )
 CLOUD = (4700, 4750, 4850, 5150, 3900, 3000)
 TEXTURE_SD = 45  # of the two texture fields, in their units of 1/128
+_WITHIN_SITE_SD = (36, 25)  # of the same fields over 150 m, at 10 m: what a complex sees of them
 
 
 def site_spectra(rng: np.random.Generator, count: int) -> NDArray[np.int32]:
@@ -166,5 +167,5 @@ def lookup(sites: NDArray[np.int32], greenness: float) -> NDArray[np.int32]:
         mean = sites[:, kind] * wetness
         table[FIRST_WORKING + kind :: 2, 0] = mean
         for field, factor in enumerate(within):
-            table[FIRST_WORKING + kind :: 2, 1 + field] = mean * np.array(factor) * per_unit
+            table[FIRST_WORKING + kind :: 2, 1 + field] = mean * np.array(factor) * (128.0 / _WITHIN_SITE_SD[field])
     return np.rint(table).astype(np.int32)

@@ -185,9 +185,9 @@ def _shape(
         u = (dx * cos + dy * sin - along) / (1.5 * size)
         v = (dy * cos - dx * sin - across) / (0.8 * size)
         late = np.minimum(late, np.sqrt(u * u + v * v))
-    knots = ((max(3.0, radius / CELL_M / 1.5), 1.0), (6, 0.8), (2.5, 0.6))
+    knots = ((max(3.0, radius / CELL_M / 1.5), 1.0), (8, 0.6), (3, 0.3))
     ragged = value_noise(rng, late.shape, knots)
-    return row, col, (late + 0.9 * ragged).astype(np.float32)
+    return row, col, (late + 0.6 * ragged).astype(np.float32)
 
 
 def _pools(
@@ -199,10 +199,10 @@ def _pools(
 ) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
     """Day on which each dug cell fills with water, and a field 0..1 of how late it regrows.
 
-    Pits of 5 to 25 m hold water over 10 to 45 % of a complex, some weeks after they are dug.
+    Pits and ponds of 5 to 50 m hold water over 4 to 40 % of a complex, some weeks after they are dug.
     """
-    pits = value_noise(rng, shape, ((13 if area_ha > 0.5 else 5, 1.0), (4, 0.6)))[at]
-    share = 0.10 + 0.35 * rng.random()
+    pits = value_noise(rng, shape, ((20 if area_ha > 2 else 13 if area_ha > 0.5 else 5, 1.0), (4, 0.35)))[at]
+    share = 0.04 + 0.36 * rng.random()
     deep = np.sort(pits)[-max(1, int(share * len(pits)))] if len(pits) > 3 else np.inf
     lag = 15 + 75 * rng.random()
     wet = np.where(pits >= deep, days + lag, NEVER).astype(np.int16)
