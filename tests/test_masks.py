@@ -84,6 +84,20 @@ def test_the_ring_around_bright_ground_comes_back_with_it_and_a_real_cloud_keeps
     assert rescued.tolist() == [[4, 4, 0, 0]]
 
 
+def test_ground_that_is_hidden_by_a_different_flagged_neighbour_in_each_look_is_given_back():
+    scl = [[9, 5, 5, 5], [5, 5, 8, 5], [5, 9, 5, 5], [5, 5, 5, 9]]
+    settings = Imagery(cloud_dilation_m=30, shadow_dilation_m=0)
+    clear, rescued = clear_looks(*looks_of([[TAILINGS] * 4] * 4, scl), settings)
+    assert clear.all()
+    assert rescued.min() >= 3
+
+
+def test_white_sand_whose_infrared_exceeds_its_short_wave_infrared_is_given_back():
+    sand = (2000, 2400, 2800, 3258, 2539, 2100)
+    clear, _ = clear_looks(*looks_of([[sand]] * 4, [[9], [9], [9], [5]]), EXACT)
+    assert clear.all()
+
+
 def test_ground_under_real_cloud_in_most_looks_stays_hidden():
     stack, valid, scl = looks_of([[CLOUD]] * 4 + [[TAILINGS]], [[9]] * 4 + [[5]])
     clear, rescued = clear_looks(stack, valid, scl, EXACT)

@@ -10,7 +10,7 @@ from pipeline.imagery.composite import PLANE_NAMES, Composite, build_composite
 from pipeline.imagery.folder import FolderSource
 from pipeline.imagery.looks import LookPlan, choose_looks
 from pipeline.imagery.radiometry import DarkFloor, check_scene
-from pipeline.imagery.scene import BANDS, NODATA, SCL, Asset, Bbox, Finder, Scene, SceneList, Skipped, Source
+from pipeline.imagery.scene import BANDS, NODATA, SCL, Asset, Bbox, Finder, Scene, SceneList, Skipped, Source, touches
 from pipeline.imagery.stac import StacSource
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "check_scene",
     "choose_looks",
     "open_source",
+    "touches",
 ]
 
 

@@ -22,24 +22,30 @@ _MEANING[3] = _SHADOW
 NO_SCL = 255  # written into the plane of a scene without a scene classification
 _MEANING[NO_SCL] = _CLEAR
 
-# Ground, not cloud, in the flagged look: over bare soil B11 is well above B02 and not below B08; over cloud the
-# near infrared exceeds the short-wave infrared (Zhu and Woodcock 2012, their band 4/5 test). On 48 800 pixels that
-# Sen2Cor called cloud over real fields without bright ground, 1 % pass both.
-_SWIR_TO_BLUE = 1.3
-_NIR_TO_SWIR = 1.0
-_STEADY_DN = 300  # and the ground looks alike in all looks: B02 within this, or a fifth, of its median
+# Ground, not cloud, in a hidden look: its spectrum is soil's, B11 above B02 and little green, as that of 98 % of the
+# bright bare pixels of the labelled workings, where cloud is brightest in the visible; and it is the same ground as in
+# the other looks, which no cloud is twice: B02 and B11 within a fifth of their medians.
+_SWIR_TO_BLUE = 1.1
+_SOIL_NDVI = 0.4
+_STEADY_DN = 300  # of dark ground, a fifth is less than what haze adds
 _FEWEST_LOOKS = 3
 
 
 def dilation_px(settings: Imagery) -> int:
-    """How far, in pixels, a mask reaches beyond what caused it."""
-    return max(math.ceil(settings.cloud_dilation_m / PIXEL_M), math.ceil(settings.shadow_dilation_m / PIXEL_M))
+    """How far, in pixels, a mask depends on its surroundings.
+
+    The safeguard asks whether neighbours are hidden, each by its own neighbours: twice the reach of cloud.
+    """
+    cloud_m = settings.cloud_dilation_m * (2 if settings.rescue_bright_ground else 1)
+    return max(math.ceil(cloud_m / PIXEL_M), math.ceil(settings.shadow_dilation_m / PIXEL_M))
 
 
 def clear_look(valid: NDArray[np.bool_], scl: NDArray[np.uint8], settings: Imagery) -> NDArray[np.bool_]:
     """Clear pixels (y, x) of one look: measured, and not within the dilated cloud or shadow of its classes."""
     meaning = _MEANING[scl]
-    return _clear(valid, meaning, (meaning == _CLOUD) | (meaning == _CIRRUS), settings)
+    cloud = dilate((meaning == _CLOUD) | (meaning == _CIRRUS), settings.cloud_dilation_m)
+    clear: NDArray[np.bool_] = _usable(valid, meaning, settings) & ~cloud
+    return clear
 
 
 def clear_looks(
@@ -48,20 +54,23 @@ def clear_looks(
     """Clear pixels (time, y, x) of a stack, and the number of looks (y, x) that the safeguard gave back.
 
     `stack` is (time, band, y, x) in the order of BANDS, reflectance x 10 000; `valid` and `scl` (time, y, x).
-    Bright bare ground is given back where it is called cloud in at least `rescue_share` of the looks with data,
-    its spectrum in that look is soil's, and its blue is steady over time; the dilation it caused goes with it.
+    Bare ground that cloud and its dilation hide in at least `rescue_share` of the looks with data is given back in
+    the looks in which it has a soil's spectrum and looks as it does in the others; so is what it alone had hidden.
     """
-    clear = np.empty_like(valid)
-    rescued = np.zeros(valid.shape[1:], dtype=np.uint16)
     meaning = _MEANING[scl]
-    ground = np.zeros_like(valid)
-    if settings.rescue_bright_ground and len(stack) >= _FEWEST_LOOKS:
-        _bright_ground(stack, valid, meaning == _CLOUD, settings.rescue_share, ground)
+    cloud = (meaning == _CLOUD) | (meaning == _CIRRUS)
+    hidden, usable = np.empty_like(valid), np.empty_like(valid)
     for t in range(len(stack)):
-        cloud = (meaning[t] == _CLOUD) | (meaning[t] == _CIRRUS)
-        clear[t] = _clear(valid[t], meaning[t], cloud, settings)
-        if ground[t].any():
-            given = _clear(valid[t], np.where(ground[t], _CLEAR, meaning[t]), cloud & ~ground[t], settings)
+        hidden[t] = dilate(cloud[t], settings.cloud_dilation_m)
+        usable[t] = _usable(valid[t], meaning[t], settings)
+    clear = usable & ~hidden
+    rescued = np.zeros(valid.shape[1:], dtype=np.uint16)
+    if settings.rescue_bright_ground and len(stack) >= _FEWEST_LOOKS:
+        ground = np.zeros_like(valid)
+        _bare_ground(stack, valid, hidden, settings.rescue_share, ground)
+        for t in np.flatnonzero(ground.any(axis=(1, 2))).tolist():
+            still_hidden = dilate(cloud[t] & ~ground[t], settings.cloud_dilation_m) & ~ground[t]
+            given = usable[t] & ~still_hidden
             rescued += given & ~clear[t]
             clear[t] = given
     return clear, rescued
@@ -78,12 +87,11 @@ def dilate(mask: NDArray[np.bool_], radius_m: float) -> NDArray[np.bool_]:
     return out
 
 
-def _clear(
-    valid: NDArray[np.bool_], meaning: NDArray[np.uint8], cloud: NDArray[np.bool_], settings: Imagery
-) -> NDArray[np.bool_]:
-    hidden = dilate(cloud, settings.cloud_dilation_m) | dilate(meaning == _SHADOW, settings.shadow_dilation_m)
-    clear: NDArray[np.bool_] = valid & (meaning != _UNUSABLE) & ~hidden
-    return clear
+def _usable(valid: NDArray[np.bool_], meaning: NDArray[np.uint8], settings: Imagery) -> NDArray[np.bool_]:
+    """Measured pixels of one look outside of cloud shadow, whatever cloud there is."""
+    usable: NDArray[np.bool_] = valid & (meaning != _UNUSABLE)
+    usable &= ~dilate(meaning == _SHADOW, settings.shadow_dilation_m)
+    return usable
 
 
 @njit(cache=True, nogil=True)
@@ -111,33 +119,37 @@ def _dilate(mask, widths, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _bright_ground(stack, valid, flagged, share, ground):  # type: ignore[no-untyped-def]
+def _bare_ground(stack, valid, hidden, share, ground):  # type: ignore[no-untyped-def]
     times, _, height, width = stack.shape
-    blues = np.empty(times, dtype=np.int64)
     soil = np.empty(times, dtype=np.bool_)
+    blues, swirs = np.empty(times, dtype=np.int64), np.empty(times, dtype=np.int64)
     for y in range(height):
         for x in range(width):
-            seen, called = 0, 0
+            seen, covered = 0, 0
             for t in range(times):
                 seen += valid[t, y, x]
-                called += valid[t, y, x] and flagged[t, y, x]
-            if seen < _FEWEST_LOOKS or called < share * seen - 1e-9:
+                covered += valid[t, y, x] and hidden[t, y, x]
+            if seen < _FEWEST_LOOKS or covered == 0 or covered < share * seen - 1e-9:
                 continue
             n = 0
             for t in range(times):
                 blue, swir = np.int64(stack[t, 0, y, x]), np.int64(stack[t, 4, y, x])
-                soil[t] = valid[t, y, x] and swir >= _SWIR_TO_BLUE * blue and stack[t, 3, y, x] <= _NIR_TO_SWIR * swir
+                red, nir = np.int64(stack[t, 2, y, x]), np.int64(stack[t, 3, y, x])
+                soil[t] = valid[t, y, x] and swir >= _SWIR_TO_BLUE * blue and nir - red <= _SOIL_NDVI * (nir + red)
                 if soil[t]:
-                    blues[n] = blue
+                    blues[n], swirs[n] = blue, swir
                     n += 1
-            if n < 2:
+            if n < _FEWEST_LOOKS:
                 continue
-            middle = np.sort(blues[:n])[(n - 1) // 2]
-            steady = max(_STEADY_DN, middle // 5)
+            blue_middle, swir_middle = np.sort(blues[:n])[(n - 1) // 2], np.sort(swirs[:n])[(n - 1) // 2]
             alike = 0
             for t in range(times):
-                soil[t] = soil[t] and flagged[t, y, x] and abs(np.int64(stack[t, 0, y, x]) - middle) <= steady
+                soil[t] = (
+                    soil[t]
+                    and abs(np.int64(stack[t, 0, y, x]) - blue_middle) <= max(_STEADY_DN, blue_middle // 5)
+                    and abs(np.int64(stack[t, 4, y, x]) - swir_middle) <= max(_STEADY_DN, swir_middle // 5)
+                )
                 alike += soil[t]
-            if alike >= 2:
+            if alike >= _FEWEST_LOOKS:
                 for t in range(times):
                     ground[t, y, x] = soil[t]

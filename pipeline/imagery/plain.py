@@ -134,7 +134,7 @@ def _describe(path: Path, band: str | None) -> _File:
         bands = (band,) if band is not None else _bands(src, path)
         return _File(
             epsg=grid.epsg,
-            bbox=transform_bounds(src.crs, "EPSG:4326", *src.bounds),  # type: ignore[no-untyped-call]
+            bbox=transform_bounds(src.crs, "EPSG:4326", *src.bounds),
             bands=bands,
             scale=_scale(src),
             declared=(float(src.scales[0]), float(src.offsets[0])),

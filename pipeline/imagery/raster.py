@@ -58,7 +58,7 @@ def opened(href: str) -> Iterator[DatasetReader]:
     # No other format is tried: a VRT would let one file name others.
     driver = "JP2OpenJPEG" if urlsplit(href).path.lower().endswith(".jp2") else "GTiff"
     try:
-        with rasterio.Env(**GDAL), rasterio.open(href, driver=driver) as src:  # type: ignore[no-untyped-call]
+        with rasterio.Env(**GDAL), rasterio.open(href, driver=driver) as src:
             yield src
     except (RasterioError, OSError) as error:
         found = _line(str(error).replace(href, short_name(href)))

@@ -69,10 +69,7 @@ class Stack:
     def composites(self) -> list[Composite]:
         """Composites of each period on the tile."""
         return [
-            load_composite(self.store, pair[0], self.tile)
-            if pair
-            else _unobserved(self.tile)
-            for pair in self.keys
+            load_composite(self.store, pair[0], self.tile) if pair else _unobserved(self.tile) for pair in self.keys
         ]
 
 
@@ -177,7 +174,7 @@ def _part(zone: Classified, tile: Tile) -> tuple[Candidates, NDArray[np.uint8]]:
     row, col = zone.candidates.row, zone.candidates.col
     start, stop = np.searchsorted(row, [top, top + TILE_PX])
     inside = np.flatnonzero((col[start:stop] >= left) & (col[start:stop] < left + TILE_PX)) + start
-    arrays = {
+    arrays: dict[str, Any] = {
         field.name: value[..., inside]
         for field in fields(Candidates)
         if isinstance(value := getattr(zone.candidates, field.name), np.ndarray)

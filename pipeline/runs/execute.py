@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
 
-import dask
+from dask.base import compute
 from dask.callbacks import Callback
 from dask.delayed import delayed
 from distributed import Client, LocalCluster, as_completed
@@ -68,7 +68,7 @@ class Threads:
         # A partial is opaque to Dask, which would otherwise search each task for graph keys.
         calls = [delayed(partial(guarded, function, task), pure=False, traverse=False)() for task in tasks]
         with Callback(posttask=lambda *_: on_done()):
-            return list(dask.compute(*calls, scheduler="threads", num_workers=self.workers, optimize_graph=False))
+            return list(compute(*calls, scheduler="threads", num_workers=self.workers, optimize_graph=False))
 
 
 class Cluster:

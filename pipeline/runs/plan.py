@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -9,16 +10,12 @@ from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-from odc.geo.geobox import GeoBox
-
 from pipeline import config
 from pipeline.areas import Tile, to_lonlat, watch_tiles
 from pipeline.config_file import ConfigFile
 from pipeline.disturbance import HALO_PX, find_model
 from pipeline.errors import BadInput
-from pipeline.imagery import LookPlan, Scene, SceneList, Skipped, Source, choose_looks, open_source
+from pipeline.imagery import Bbox, LookPlan, Scene, SceneList, Skipped, Source, choose_looks, open_source, touches
 from pipeline.simulation import write_archive
 
 
@@ -128,10 +125,10 @@ def scene_counts(plan: Plan) -> Counter[str]:
     return Counter(name for name, _ in seen)
 
 
-def _lonlat_box(tile: Tile) -> tuple[float, float, float, float]:
+def _lonlat_box(tile: Tile) -> Bbox:
     """West, south, east, north (degrees) of a tile with its halo."""
     west, south, east, north = tile.padded(HALO_PX).boundingbox
-    box: tuple[float, float, float, float] = to_lonlat(tile.epsg).transform_bounds(west, south, east, north)
+    box: Bbox = to_lonlat(tile.epsg).transform_bounds(west, south, east, north)
     return box
 
 
@@ -139,10 +136,8 @@ def _lonlat_box(tile: Tile) -> tuple[float, float, float, float]:
 class _Found:
     """The answer of one search per area, asked again and again from memory."""
 
-    source: Source
     scenes: tuple[Scene, ...]
     skipped: tuple[Skipped, ...]
-    name: str = "found"
 
     @classmethod
     def search(cls, source: Source, file: ConfigFile, periods: Sequence[config.Period], as_of: date) -> _Found:
@@ -158,28 +153,17 @@ class _Found:
                 scenes.update({scene.id: scene for scene in answer.scenes})
                 skipped.update({(item.scene_id, item.reason): item for item in answer.skipped})
         ordered = tuple(sorted(scenes.values(), key=lambda scene: (scene.acquired, scene.id)))
-        return cls(source, ordered, tuple(skipped[key] for key in sorted(skipped)))
+        return cls(ordered, tuple(skipped[key] for key in sorted(skipped)))
 
-    def find(self, bbox: tuple[float, float, float, float], start: date, end: date) -> SceneList:
-        west, south, east, north = bbox
-        hits = (
-            scene
-            for scene in self.scenes
-            if start <= scene.acquired.date() <= end
-            and (
-                scene.bbox is None
-                or (
-                    scene.bbox[0] <= east
-                    and scene.bbox[2] >= west
-                    and scene.bbox[1] <= north
-                    and scene.bbox[3] >= south
-                )
-            )
-        )
+    def find(self, bbox: Bbox, start: date, end: date) -> SceneList:
+        first = bisect_left(self.scenes, start, key=_day)
+        last = bisect_right(self.scenes, end, key=_day)
+        hits = (s for s in self.scenes[first:last] if s.bbox is None or touches(s.bbox, bbox))
         return SceneList(tuple(hits), self.skipped)
 
-    def read(self, scene: Scene, bands: Sequence[str], geobox: GeoBox) -> NDArray[np.uint16]:
-        return self.source.read(scene, bands, geobox)
+
+def _day(scene: Scene) -> date:
+    return scene.acquired.date()
 
 
 def _spans(spans: list[tuple[date, date]]) -> list[tuple[date, date]]:

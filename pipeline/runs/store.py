@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from pydantic import BaseModel
@@ -151,7 +150,7 @@ def _encode(planes: NDArray[Any], geobox: GeoBox, names: Sequence[str]) -> bytes
             width=width,
             dtype=planes.dtype.name,
             crs=str(geobox.crs),
-            transform=rasterio.Affine(*geobox.transform[:6]),
+            transform=geobox.transform,
             interleave="band",
             compress="zstd",
             zstd_level=1,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -27,7 +26,7 @@ from pipeline.imagery import (
     check_scene,
 )
 from pipeline.runs.keys import composite_key, map_key, scene_key
-from pipeline.runs.store import Store
+from pipeline.runs.store import Store, canonical_json
 
 COMPOSITE, MAP, SCENE = "composite", "map", "scene"
 _PROBABILITY_NAMES = ("bare workings x 10000", "pond in workings x 10000")
@@ -43,18 +42,19 @@ class SceneTask:
 
 
 def run_scene(task: SceneTask) -> str | None:
-    """The reason for which a scene must not be used, None if it may; the answer is stored."""
+    """The reason for which a scene must not be used, None if it may.
+
+    Only a scene found good is remembered: one that could not be read for a passing fault is tried again.
+    """
     key = scene_key(task.scene)
     if task.store.seal(SCENE, key) is not None:
-        answer: str | None = json.loads(task.store.get(SCENE, key, ".txt"))
-        return answer
+        return None
     try:
-        check_scene(task.source, task.scene)
-        reason = None
+        floor = check_scene(task.source, task.scene)
     except SceneRejected as error:
-        reason = str(error)
-    task.store.put(SCENE, key, json.dumps(reason).encode(), ".txt", {"scene": task.scene.id})
-    return reason
+        return str(error)
+    task.store.put(SCENE, key, canonical_json(floor).encode(), ".txt", {"scene": task.scene.id})
+    return None
 
 
 @dataclass(frozen=True)
