@@ -18,7 +18,7 @@ from rasterio.features import rasterize
 
 from pipeline.areas.lattice import TILE_M, project, to_lonlat
 from pipeline.areas.reading import read_areas
-from pipeline.errors import BadInput
+from pipeline.errors import BadInput, StoreError
 from pipeline.simulation import scenario_area, scenario_names, scenario_periods, write_archive
 from pipeline.simulation.archive import make_archive
 from pipeline.simulation.scenario import Cohort, Granule, scenario_of
@@ -98,6 +98,12 @@ def test_a_broken_run_leaves_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         make_archive(small(), tmp_path / "a", stop)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot be written"):
+        make_archive(small(), tmp_path / "file" / "archive")
 
 
 def test_a_folder_with_other_things_is_refused(tmp_path):

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import BadInput
+from pipeline.errors import BadInput, StoreError
 from pipeline.simulation import truth
 from pipeline.simulation.atmosphere import Sky, make_sky, observe
 from pipeline.simulation.classification import classify
@@ -31,7 +31,8 @@ def write_archive(scenario: str, root: Path, on_progress: Callable[[int, int], N
     """Make the archive of a scenario in the folder `root` and return it; a whole one of the same key is left alone.
 
     Bytes do not depend on the machine, the threads or the order of work. `on_progress` gets scenes done and in all.
-    Raises BadInput for an unknown scenario, or if `root` holds anything but an archive.
+    Raises BadInput for an unknown scenario, or if `root` holds anything but an archive; StoreError if it cannot be
+    written.
     """
     return make_archive(scenario_of(scenario), root, on_progress)
 
@@ -44,16 +45,20 @@ def make_archive(scenario: Scenario, root: Path, on_progress: Callable[[int, int
         return root
     if found is None and root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise BadInput(f"{root}: holds something other than a simulated archive; name a new or an empty folder")
-    root.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
     try:
-        _fill(scenario, key, work, on_progress)
-        work.chmod(0o755)
-        if root.exists():
-            shutil.rmtree(root)
-        work.rename(root)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        root.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{root.name}-", dir=root.parent) as work:
+            whole = Path(work) / "archive"
+            _fill(scenario, key, whole, on_progress)
+            # Another process may have made the same archive meanwhile: the bytes are the same.
+            if _key_of(root) != key:
+                if root.exists():
+                    shutil.rmtree(root)
+                whole.rename(root)
+    except OSError as error:
+        raise StoreError(
+            f"{root}: the simulated archive cannot be written ({error}); free space or name another folder"
+        ) from error
     return root
 
 
