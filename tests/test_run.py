@@ -207,8 +207,9 @@ def test_no_scene_in_a_period_is_incomplete_and_nothing_is_called_undisturbed(pr
 
 def test_all_cloud_is_incomplete_and_nothing_is_called_recovered(programme):
     for number, day in enumerate(AFTER):
-        cloud = np.random.default_rng(number).integers(3500, 6500, (6, *SHAPE)).astype(np.uint16)
-        rewrite(programme, day, cloud, scl=np.full(SHAPE, 9, np.uint8), cloud_cover=70)
+        brightness = np.random.default_rng(number).integers(3500, 6500, SHAPE)
+        cloud = np.multiply.outer((1, 1, 1, 1.05, 0.8, 0.6), brightness)
+        rewrite(programme, day, cloud.astype(np.uint16), scl=np.full(SHAPE, 9, np.uint8), cloud_cover=70)
     finished = go(programme)
     assert finished.exit_code == 3
     assert {row["reason"] for row in finished.manifest["not_observed"]} == {"no clear look in any scene"}
