@@ -36,6 +36,16 @@ def test_each_utm_zone_gets_one_cog_with_overviews_and_colours(tiles, tmp_path: 
         assert file.colormap(1)[1] == CLASS_COLOURS[1]
 
 
+def test_ground_that_lies_far_off_is_a_file_of_its_own(tmp_path: Path) -> None:
+    far = Tile(32633, 140, 106)
+    tiles = {EAST: _plane(2), far: _plane(3), WEST: _plane(1)}
+    paths = write_cog(tmp_path / "class.tif", tiles, nodata=255, colormap=CLASS_COLOURS)
+    assert [path.name for path in paths] == ["class_33N-117-0105.tif", "class_33N-140-0106.tif"]
+    with rasterio.open(paths[1]) as file:
+        np.testing.assert_array_equal(file.read(1), tiles[far])
+        assert file.bounds.left == 140 * 5120
+
+
 def test_pixels_lie_where_their_tile_lies_and_the_rest_is_nodata(tiles, tmp_path: Path) -> None:
     path = write_cog(tmp_path / "class.tif", tiles, nodata=255, colormap=CLASS_COLOURS)[0]
     with rasterio.open(path) as file:

@@ -1,4 +1,4 @@
-"""Rasters of a run as cloud-optimised GeoTIFF, one file for each UTM zone."""
+"""Rasters of a run as cloud-optimised GeoTIFF, one file for each UTM zone, or for each of its distant parts."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.shutil import copy as copy_raster
 from rasterio.windows import Window
+from scipy import ndimage
 
 from pipeline.areas.lattice import PIXEL_M, TILE_M, TILE_PX, Tile, utm_name
 from pipeline.change import states
 
 Colour = tuple[int, int, int, int]
+
+_SQUARE_TILES = 8
 
 # Colour-blind-safe (Okabe and Ito 2008), as on the map; red, green, blue, alpha.
 _QUIET, _UNSEEN = (245, 242, 232, 255), (170, 170, 170, 255)
@@ -53,17 +56,16 @@ def write_cog(
     """Write tiles (512, 512) of one dtype as COGs; `class_2021.tif` becomes `class_2021_33N.tif` and so on.
 
     Each file covers the bounding box of its zone's tiles; blocks without a tile are left out of the file and read
-    as `nodata`. With a colour map (uint8 only) overviews take the most frequent value, otherwise the nearest.
-    Tiles are read from the mapping one at a time, so a lazy mapping keeps memory low. Bytes depend on the
-    arguments alone. The file appears under its name when it is whole. Returns the paths, sorted.
+    as `nodata`. Where some lie more than 40 to 80 km from the others, each part is a file of its own, named by its
+    first tile (`class_2021_33N-081-0102.tif`): GDAL goes through the empty ground between. With a colour map (uint8
+    only) overviews take the most frequent value, otherwise the nearest. Tiles are read from the mapping one at a
+    time, so a lazy mapping keeps memory low. Bytes depend on the arguments alone. The file appears under its name
+    when it is whole. Returns the paths, sorted.
     """
-    zones: dict[int, list[Tile]] = {}
-    for tile in sorted(tiles):
-        zones.setdefault(tile.epsg, []).append(tile)
     path.parent.mkdir(parents=True, exist_ok=True)
     written = []
-    for epsg, members in sorted(zones.items()):
-        target = path.with_name(f"{path.stem}_{utm_name(epsg)}{path.suffix}")
+    for name, members in _parts(sorted(tiles)):
+        target, epsg = path.with_name(f"{path.stem}_{name}{path.suffix}"), members[0].epsg
         with TemporaryDirectory(prefix=f".{target.stem}-", dir=path.parent) as folder:
             mosaic, cog = Path(folder) / "mosaic.tif", Path(folder) / "cog.tif"
             _write_mosaic(mosaic, epsg, members, tiles, nodata, colormap, description, tags or {})
@@ -81,6 +83,25 @@ def write_cog(
             cog.replace(target)
         written.append(target)
     return tuple(written)
+
+
+def _parts(tiles: list[Tile]) -> list[tuple[str, list[Tile]]]:
+    """Tiles by UTM zone and, within it, by which squares of eight tiles touch; with the name of each part."""
+    zones: dict[int, list[Tile]] = {}
+    for tile in tiles:
+        zones.setdefault(tile.epsg, []).append(tile)
+    parts = []
+    for epsg, members in sorted(zones.items()):
+        square = np.array([(tile.row, tile.col) for tile in members]) // _SQUARE_TILES
+        row, col = (square - square.min(axis=0)).T
+        grid = np.zeros((row.max() + 1, col.max() + 1), bool)
+        grid[row, col] = True
+        labels, count = ndimage.label(grid, np.ones((3, 3)))  # type: ignore[attr-defined]
+        groups: dict[int, list[Tile]] = {}
+        for tile, label in zip(members, labels[row, col].tolist(), strict=True):
+            groups.setdefault(label, []).append(tile)
+        parts += [(utm_name(epsg) if count == 1 else group[0].id, group) for group in groups.values()]
+    return parts
 
 
 def _write_mosaic(
