@@ -43,7 +43,7 @@ def classify(observed: NDArray[np.int32], sky: Sky, look: Look, seed: int) -> ND
     scl[(nir < 1050) & (red < 600) & (scl == BARE)] = DARK
     scl[(scl == DARK) & (coin < 0.15)] = SHADOW
     # Spoil, sand and metal roofs look like cloud in the visible: the brightest on most dates, others on some.
-    mistaken = (blue > 1250 + 480 * (1 - look.bright_error) + 250 * other) & (red > 1700) & (red < nir + 300)
+    mistaken = (blue > 900 + 480 * (1 - look.bright_error) + 200 * other) & (red > 1500) & (red < nir + 300)
     scl[mistaken] = CLOUD_MEDIUM
     scl[mistaken & (blue > 1550)] = CLOUD_HIGH
     found = np.pad(shade, ((1, 0), (0, 1)), mode="edge")[:-1, 1:]  # the processor's cloud height is a little off
