@@ -16,6 +16,7 @@ def labels(mask, verdict, note):
         verdict=np.array(verdict),
         note=tuple(note),
         cell=np.arange(len(mask)),
+        bounds=(0.0, 0.0, 1.0, 1.0),
     )
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from pipeline.disturbance import MODELS_DIR, Model, evaluate, limits_of, load_model, train, training
-from pipeline.disturbance.features import compute
 from pipeline.disturbance.labels import Labels
 from pipeline.errors import BadInput
 
@@ -58,6 +58,14 @@ def test_what_was_trained_loads_by_name_and_knows_its_labels(data, tmp_path):
     assert json.loads((tmp_path / "out" / "small.card.json").read_text()) == card
 
 
+def test_the_card_says_where_its_labels_lie_and_claims_no_origin_it_does_not_know(data, tmp_path):
+    card = train(data, tmp_path / "small.npz")
+    assert card["data"]["bounds"] == [10.5, 4.5, 21.5, 4.5]
+    page = (tmp_path / "small.md").read_text()
+    assert "between longitudes 10.5 and 21.5" in page
+    assert "Amazon" not in page
+
+
 def test_a_second_model_joins_the_index(data, tmp_path):
     for name in ("first", "second"):
         train(data, tmp_path / f"{name}.npz")
@@ -67,24 +75,38 @@ def test_a_second_model_joins_the_index(data, tmp_path):
 
 def test_a_patch_is_judged_by_trees_that_never_saw_its_cell(data, monkeypatch):
     labels = Labels.read(data)
-    features = np.stack([compute(patch, 0) for patch in labels.reflectance])
     seen = []
 
-    def remember(known, mask, seed):
-        seen.append({patch.tobytes() for patch in known})
-        return Model.load(MODELS_DIR / "default.npz").forest
+    def remember(samples, seed):
+        seen.append(set(samples.patch.tolist()))
+        return load_model("default").forest
 
     monkeypatch.setattr(training, "fit", remember)
-    training.cross_validate(features, labels, 0)
-    held_out = [[i for i, patch in enumerate(features) if patch.tobytes() not in known] for known in seen]
-    assert sorted(i for fold in held_out for i in fold) == list(range(N_PLACES))
+    training.cross_validate(training.draw(labels, 0), labels, 0)
+    held_out = [set(range(N_PLACES)) - known for known in seen]
+    assert sorted(place for fold in held_out for place in fold) == list(range(N_PLACES))
+
+
+def test_every_patch_weighs_the_same_and_unsure_pixels_do_not_count(data):
+    samples = training.draw(Labels.read(data), 0)
+    assert len(set(np.bincount(samples.patch).tolist())) == 1
+    assert set(samples.classes.tolist()) == {0, 1, 2}
+
+
+def test_light_scales_all_bands_alike_and_haze_falls_with_wavelength():
+    rng = np.random.default_rng(0)
+    dark = training.vary(np.zeros((6, 1, 1), np.uint16), rng)[:, 0, 0].astype(int)
+    assert (np.diff(dark) <= 0).all()
+    image = np.full((6, 1, 2), 5000, np.uint16)
+    image[5, 0, 1] = 2500
+    swir = training.vary(image, rng)[5, 0].astype(int)
+    assert abs(swir[0] - 2 * swir[1]) <= 10
 
 
 def test_labels_without_ponds_cannot_train(data):
-    labels = Labels.read(data)
-    features = np.stack([compute(patch, 0) for patch in labels.reflectance])
+    samples = training.draw(Labels.read(data), 0)
     with pytest.raises(BadInput, match="all three classes"):
-        training.fit(features, np.where(labels.mask == 2, 1, labels.mask), 0)
+        training.fit(replace(samples, classes=np.minimum(samples.classes, 1)), 0)
 
 
 def test_a_model_file_must_be_named_npz(data, tmp_path):
@@ -94,8 +116,7 @@ def test_a_model_file_must_be_named_npz(data, tmp_path):
 
 def test_the_shipped_model_is_what_training_gives(shared_data):
     labels = Labels.read(shared_data / "amazon_mining")
-    features = np.stack([compute(patch, 0) for patch in labels.reflectance])
-    forest = training.fit(features, labels.mask, 0)
+    forest = training.fit(training.draw(labels, 0), 0)
     assert Model.from_forest("default", forest).sha256 == load_model("default").sha256
 
 

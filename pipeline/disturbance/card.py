@@ -8,10 +8,16 @@ from typing import Any
 
 from pipeline.errors import ModelError
 
-LICENCE = (
-    "masks made for this project, CC0; pixels contain modified Copernicus Sentinel data 2016-2023; "
-    "the model holds thresholds and no pixels"
-)
+# What is known of label sets beyond their pixels, by the SHA-256 of masks.npz.
+ORIGINS = {
+    "c467de302d6b92680744729989b57099a009ddb4a4606c4ac3489c0b13f4fa3c": (
+        "Places in the Amazon basin south of the equator, each at two times; masks drawn for this project by visual "
+        "interpretation, CC0; pixels contain modified Copernicus Sentinel data 2016-2023. The model holds thresholds "
+        "and no pixels. Industrial sites stay in the training: in cross-validation, trees that never saw them did worse on "
+        "the other patches, too (IoU 0.690 against 0.695)."
+    )
+}
+UNKNOWN_ORIGIN = "Origin and licence of the labels: as their owner states."
 ALWAYS = (
     "At 10 m the map shows disturbed ground and clusters of sites, never single pits.",
     "Commodity (gold, diamond), legality and production cannot be read off pixels.",
@@ -46,7 +52,7 @@ def make_limits(card: dict[str, Any]) -> list[str]:
         f"mapped with IoU {_two(disturbed['iou'])} and F1 {_two(disturbed['f1'])}; of patches of 480 m, "
         f"{_percent(patches['sensitivity'])} of those with mining and {_percent(patches['specificity'])} of those "
         "without are told rightly.",
-        "Labels come from the Amazon basin only; the model is not validated in Africa.",
+        f"Its labels lie {_box(card['data']['bounds'])}; on other ground it is not validated.",
     ]
     if card["africa"]:
         shares = "; ".join(
@@ -70,15 +76,15 @@ def to_markdown(card: dict[str, Any]) -> str:
         "## Limits",
         "\n".join(f"- {line}" for line in card["limits"]),
         "## Data",
-        f"{data['patches']} patches in {data['cells']} cells of 1 degree, Amazon basin, Sentinel-2 surface reflectance "
-        f"at 10 m, six bands. Pixels labelled by visual interpretation: {_counts(data['pixels'])}; unsure pixels are "
-        f"not used. Industrial sites stay in the training: leaving them out did not help elsewhere. {data['licence']}.",
+        f"{data['patches']} patches in {data['cells']} cells of 1 degree, {_box(data['bounds'])}; surface reflectance "
+        f"at 10 m, six bands. Labelled pixels: {_counts(data['pixels'])}; unsure pixels are not used. {data['origin']}",
         "## Method",
         f"{method['features']} features: {len(method['channels'])} normalised differences, their means, deviations and "
         f"shares of water and bare ground in windows of {', '.join(map(str, method['windows_px']))} pixels. "
         f"Gradient-boosted trees (scikit-learn): {method['disturbed']['max_iter']} for disturbed against other, "
         f"{method['pond_if_disturbed']['max_iter']} for pond against bare within disturbed ground. "
-        f"{method['pixels_per_patch']} pixels of each patch, so that each weighs the same.",
+        f"{method['pixels_per_image']} pixels of each patch and of {method['variants']['of_each_patch']} variants "
+        f"of it each, under other light (factor up to {method['variants']['light']}) and haze; each weighs the same.",
         _table(("channel", "source"), [[name, source] for name, source in method["channels"].items()]),
         "## Regions held out",
         f"{figures['folds']}-fold cross-validation by {figures['groups']}, threshold {figures['threshold']}. A patch "
@@ -136,6 +142,11 @@ def _kind_table(rows: dict[str, dict[str, Any]]) -> str:
 def _table(head: tuple[str, ...], rows: list[list[Any]]) -> str:
     lines = [head, ["---"] * len(head), *([("" if cell is None else cell) for cell in row] for row in rows)]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def _box(bounds: list[float]) -> str:
+    west, south, east, north = bounds
+    return f"between longitudes {west:.1f} and {east:.1f} and latitudes {south:.1f} and {north:.1f}"
 
 
 def _counts(pixels: dict[str, int]) -> str:

@@ -40,6 +40,7 @@ class Labels:
     verdict      (patch,)          "mining", "no_mining" or "unsure"
     note         (patch,)          the interpreter's words
     cell         (patch,)          number of the 1 degree cell that holds the patch
+    bounds       west, south, east, north of the patches' centres, degrees
     """
 
     reflectance: NDArray[np.uint16]
@@ -47,6 +48,7 @@ class Labels:
     verdict: NDArray[np.str_]
     note: tuple[str, ...]
     cell: NDArray[np.int64]
+    bounds: tuple[float, float, float, float]
 
     @classmethod
     def read(cls, folder: Path) -> Labels:
@@ -78,6 +80,7 @@ class Labels:
             verdict=np.array([verdict for _, _, verdict, _ in drawn]),
             note=tuple(note for *_, note in drawn),
             cell=np.unique(cells, axis=0, return_inverse=True)[1].reshape(-1),
+            bounds=(*lonlat.min(axis=0).tolist(), *lonlat.max(axis=0).tolist()),
         )
 
     @cached_property

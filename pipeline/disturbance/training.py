@@ -9,23 +9,28 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.disturbance.card import LICENCE, make_limits, to_markdown
+from pipeline.disturbance.card import ORIGINS, UNKNOWN_ORIGIN, make_limits, to_markdown
 from pipeline.disturbance.features import CHANNELS, RADII, compute, feature_names
-from pipeline.disturbance.labels import FILES, OTHER, POND, UNSURE, Labels
+from pipeline.disturbance.labels import BARE, FILES, OTHER, POND, UNSURE, Labels
 from pipeline.disturbance.model import INDEX, PROBABILITY_SCALE, Model, read_index, write_atomically
 from pipeline.disturbance.scores import THRESHOLD, score
-from pipeline.disturbance.trees import Forest, sigmoid
+from pipeline.disturbance.trees import Forest
 from pipeline.errors import BadInput
 from pipeline.imagery.scene import BANDS, NODATA
 
 FOLDS = 5
-PIXELS_PER_PATCH = 200
+PIXELS_PER_IMAGE = 130
+VARIANTS = 2
+LIGHT = 1.2  # brighter or darker by up to this factor
+HAZE = (-150.0, 300.0)  # reflectance x 10 000 added to B02; to the others less, as scattering falls with wavelength
+HAZE_BY_BAND = (1.0, 0.7, 0.5, 0.25, 0.06, 0.03)
 DISTURBED = {"max_iter": 120, "learning_rate": 0.08}
 POND_IF_DISTURBED = {"max_iter": 50, "learning_rate": 0.1}
 COMMON = {
@@ -45,29 +50,37 @@ def train(data: Path, out: Path, seed: int = 0) -> dict[str, Any]:
     if out.suffix != ".npz":
         raise BadInput(f"model file {out}: expected a name that ends in .npz")
     labels = Labels.read(data)
-    features = _features(labels)
-    model = Model.from_forest(out.stem, fit(features, labels.mask, seed))
-    cross_validated = score(cross_validate(features, labels, seed), labels)
+    samples = draw(labels, seed)
+    model = Model.from_forest(out.stem, fit(samples, seed))
+    cross_validated = score(cross_validate(samples, labels, seed), labels)
     africa = data.parent / "africa_spectra"
+    files = {name: hashlib.sha256((data / name).read_bytes()).hexdigest() for name in FILES}
     card: dict[str, Any] = {
         "name": model.name,
         "sha256": model.sha256,
         "data": {
-            "files": {name: hashlib.sha256((data / name).read_bytes()).hexdigest() for name in FILES},
+            "files": files,
             "patches": len(labels.mask),
             "cells": int(labels.cell.max()) + 1,
             "pixels": {
                 name: int((labels.mask == value).sum())
-                for name, value in (("other", 0), ("bare", 1), ("pond", 2), ("unsure", UNSURE))
+                for name, value in (("other", OTHER), ("bare", BARE), ("pond", POND), ("unsure", UNSURE))
             },
-            "licence": LICENCE,
+            "bounds": list(labels.bounds),
+            "origin": ORIGINS.get(files["masks.npz"], UNKNOWN_ORIGIN),
         },
         "method": {
             "bands": list(BANDS),
             "channels": {channel.name: channel.source for channel in CHANNELS},
             "windows_px": [2 * radius + 1 for radius in RADII],
             "features": len(feature_names()),
-            "pixels_per_patch": PIXELS_PER_PATCH,
+            "pixels_per_image": PIXELS_PER_IMAGE,
+            "variants": {
+                "of_each_patch": VARIANTS,
+                "light": LIGHT,
+                "haze": list(HAZE),
+                "haze_by_band": list(HAZE_BY_BAND),
+            },
             "disturbed": {**COMMON, **DISTURBED},
             "pond_if_disturbed": {**COMMON, **POND_IF_DISTURBED},
             "seed": seed,
@@ -92,45 +105,73 @@ def evaluate(model: Model, data: Path) -> dict[str, Any]:
     return {"model": model.name, "sha256": model.sha256, "threshold": THRESHOLD, **score(probability, labels)}
 
 
-def fit(features: NDArray[np.int16], mask: NDArray[np.uint8], seed: int) -> Forest:
-    """Trees fitted to features (patch, feature, y, x) and masks (patch, y, x); every patch weighs the same."""
+@dataclass(frozen=True)
+class Samples:
+    """Features (sample, feature), classes (sample,) and numbers of patches (sample,) of the pixels learnt from."""
+
+    features: NDArray[np.int16]
+    classes: NDArray[np.uint8]
+    patch: NDArray[np.int64]
+
+    def of(self, patches: NDArray[np.int64]) -> Samples:
+        """The samples of some patches."""
+        taken = np.isin(self.patch, patches)
+        return Samples(self.features[taken], self.classes[taken], self.patch[taken])
+
+
+def draw(labels: Labels, seed: int) -> Samples:
+    """Pixels of each patch and of variants of it, equally many of each, so that every patch weighs the same."""
+    rng = np.random.default_rng(seed)
+    features, classes, patches = [], [], []
+    for number, (image, mask) in enumerate(zip(labels.reflectance, labels.mask, strict=True)):
+        sure = np.flatnonzero(mask != UNSURE)
+        for variant in range(1 + VARIANTS):
+            taken = rng.choice(sure, min(PIXELS_PER_IMAGE, len(sure)), replace=False)
+            seen = compute(vary(image, rng) if variant else image, 0)
+            features.append(seen.reshape(len(seen), -1)[:, taken].T)
+            classes.append(mask.ravel()[taken])
+            patches.append(np.full(len(taken), number))
+    return Samples(np.concatenate(features), np.concatenate(classes), np.concatenate(patches))
+
+
+def vary(image: NDArray[np.uint16], rng: np.random.Generator) -> NDArray[np.uint16]:
+    """A patch (6, y, x) under other light and other haze; haze below zero is an atmosphere corrected too much."""
+    light = rng.uniform(1 / LIGHT, LIGHT)
+    haze = rng.uniform(*HAZE) * np.array(HAZE_BY_BAND)[:, None, None]
+    varied: NDArray[np.uint16] = np.clip(image * light + haze, 1, NODATA - 1).astype(np.uint16)
+    return varied
+
+
+def fit(samples: Samples, seed: int) -> Forest:
+    """Trees fitted to samples; raises BadInput unless all three classes are among them."""
     # Here, not above: a worker that only predicts need not load scikit-learn.
     from sklearn import ensemble
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     booster: Any = ensemble.HistGradientBoostingClassifier
-    rng = np.random.default_rng(seed)
-    x, y = [], []
-    for patch, classes in zip(features, mask.reshape(len(mask), -1), strict=True):
-        sure = np.flatnonzero(classes != UNSURE)
-        taken = rng.choice(sure, min(PIXELS_PER_PATCH, len(sure)), replace=False)
-        x.append(patch.reshape(len(patch), -1)[:, taken].T)
-        y.append(classes[taken])
-    rows, classes = np.concatenate(x), np.concatenate(y)
-    dug = classes != OTHER
-    if dug.all() or not dug.any() or len(np.unique(classes[dug])) < 2:
+    if set(np.unique(samples.classes)) != {OTHER, BARE, POND}:
         raise BadInput("labels: training needs pixels of all three classes: other, bare workings, pond in workings")
+    dug = samples.classes != OTHER
     # Sums of gradients in another order round otherwise; one thread always takes the same.
     with threadpool_limits(1):
-        disturbed = booster(**COMMON, **DISTURBED, random_state=seed).fit(rows, dug)
+        disturbed = booster(**COMMON, **DISTURBED, random_state=seed).fit(samples.features, dug)
         pond = booster(**COMMON, **POND_IF_DISTURBED, random_state=seed)
-        pond.fit(rows[dug], classes[dug] == POND)
+        pond.fit(samples.features[dug], samples.classes[dug] == POND)
     return Forest.from_sklearn([disturbed, pond])
 
 
-def cross_validate(features: NDArray[np.int16], labels: Labels, seed: int) -> NDArray[np.float64]:
+def cross_validate(samples: Samples, labels: Labels, seed: int) -> NDArray[np.float64]:
     """Probabilities (patch, 2, y, x) of bare workings and pond, each patch by trees that never saw its cell."""
     from sklearn import model_selection
 
     folds: Any = model_selection.GroupKFold
     if len(np.unique(labels.cell)) < FOLDS:
         raise BadInput(f"labels: cross-validation needs patches in at least {FOLDS} cells of one degree")
-    out = np.empty((len(features), 2, *labels.mask.shape[1:]))
-    for known, held_out in folds(FOLDS).split(features, groups=labels.cell):
-        forest = fit(features[known], labels.mask[known], seed)
+    out = np.empty((len(labels.mask), 2, *labels.mask.shape[1:]))
+    for known, held_out in folds(FOLDS).split(labels.mask, groups=labels.cell):
+        model = Model.from_forest("held out", fit(samples.of(known), seed))
         for patch in held_out:
-            disturbed, pond = sigmoid(forest.scores(features[patch].reshape(features.shape[1], -1)))
-            out[patch] = np.stack([disturbed * (1 - pond), disturbed * pond]).reshape(out.shape[1:])
+            out[patch] = model.predict(labels.reflectance[patch], 0) / PROBABILITY_SCALE
     return out
 
 
@@ -159,10 +200,6 @@ def false_alarms(model: Model, folder: Path) -> dict[str, Any]:
         shares["both"] = round(float((called[0] & called[1]).mean()), 4)
         out[path.name.removesuffix("_training_data.txt.gz")] = shares
     return out
-
-
-def _features(labels: Labels) -> NDArray[np.int16]:
-    return np.stack([compute(patch, 0) for patch in labels.reflectance])
 
 
 def _index_beside(out: Path) -> dict[str, tuple[str, str]]:
