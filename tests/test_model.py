@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from pipeline.disturbance import HALO_PX, MODELS_DIR, Model, find_model, limits_of, load_model
+from pipeline.disturbance.card import make_limits, to_markdown
 from pipeline.disturbance.features import N_FEATURES
 from pipeline.disturbance.trees import Forest, sigmoid
 from pipeline.errors import BadInput, ModelError
@@ -240,7 +241,8 @@ def test_every_model_in_the_index_loads_and_has_a_card():
         model = load_model(name)
         card = json.loads((MODELS_DIR / entry["file"]).with_suffix(".card.json").read_text())
         assert card["sha256"] == model.sha256 == entry["sha256"]
-        assert limits_of(MODELS_DIR / entry["file"]) == tuple(card["limits"])
+        assert limits_of(MODELS_DIR / entry["file"]) == tuple(card["limits"]) == tuple(make_limits(card))
+        assert (MODELS_DIR / entry["file"]).with_suffix(".md").read_text() == to_markdown(card)
 
 
 def test_other_arrays_are_refused():
