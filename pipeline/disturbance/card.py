@@ -13,8 +13,8 @@ ORIGINS = {
     "c467de302d6b92680744729989b57099a009ddb4a4606c4ac3489c0b13f4fa3c": (
         "Places in the Amazon basin south of the equator, each at two times; masks drawn for this project by visual "
         "interpretation, CC0; pixels contain modified Copernicus Sentinel data 2016-2023. The model holds thresholds "
-        "and no pixels. Industrial sites stay in the training: in cross-validation, trees that never saw them did worse "
-        "on the other patches, too (IoU 0.690 against 0.695)."
+        "and no pixels. Industrial sites stay in the training: in cross-validation, trees that never saw them did "
+        "worse on the other patches, too (IoU 0.690 against 0.695)."
     )
 }
 UNKNOWN_ORIGIN = "Origin and licence of the labels: as their owner states."
