@@ -26,23 +26,54 @@ SHADOW = 3
 
 
 def disc(radius_px: int) -> np.ndarray:
+    """A disc as a structuring element (1, y, x)."""
     y, x = np.mgrid[-radius_px : radius_px + 1, -radius_px : radius_px + 1]
     return (x**2 + y**2 <= radius_px**2)[np.newaxis]
 
 
 def dilated(mask: xr.DataArray, radius_px: int) -> xr.DataArray:
+    """A mask (time, y, x) grown by a disc."""
     return xr.apply_ufunc(
         lambda block: ndimage.binary_dilation(block, disc(radius_px)), mask, dask="parallelized", output_dtypes=[bool]
     )
 
 
-def composite(items: Sequence[Any], geobox: GeoBox) -> xr.DataArray:
-    """Median reflectance (band, y, x) of the clear looks."""
+def is_ground(data: xr.Dataset, hidden: xr.DataArray, valid: xr.DataArray, share: float) -> xr.DataArray:
+    """Hidden looks (time, y, x) at bare ground that looks alike in most looks: the safeguard of `imagery.masks`."""
+    blue, red, nir, swir = (data[band].astype("float32") for band in ("B02", "B04", "B08", "B11"))
+    soil = valid & (swir >= 1.1 * blue) & (nir - red <= 0.4 * (nir + red))
+    alike = soil
+    for band in (blue, swir):
+        middle = band.where(soil).chunk({"time": -1}).median("time", skipna=True)
+        alike = alike & (abs(band - middle) <= np.maximum(300, middle / 5))
+    often = (hidden & valid).sum("time") >= share * valid.sum("time")
+    return alike & often & (soil.sum("time") >= 3) & (alike.sum("time") >= 3)
+
+
+def composite(items: Sequence[Any], geobox: GeoBox, share: float) -> xr.Dataset:
+    """Median reflectance of the clear looks, their number, how many were given back, and four of their dates."""
     data = odc.stac.load(items, bands=[*BANDS, "SCL"], geobox=geobox, chunks={"time": 1}, groupby="time")
-    hidden = dilated(data.SCL.isin(CLOUD), 6) | dilated(data.SCL == SHADOW, 4)
-    clear = data.SCL.isin(CLEAR) & ~hidden & (data.B02 > 0)
+    cloud = data.SCL.isin(CLOUD)
+    valid = (data[list(BANDS)].to_array("band") > 0).all("band")
+    usable = valid & data.SCL.isin(CLEAR + CLOUD) & ~dilated(data.SCL == SHADOW, 4)
+    hidden = dilated(cloud, 6)
+    ground = is_ground(data, hidden, valid, share)
+    clear = usable & ~(dilated(cloud & ~ground, 6) & ~ground)
     stack = data[list(BANDS)].to_array("band").astype("float32").where(clear)
-    return stack.chunk({"time": -1, "y": 192, "x": 192}).median("time", skipna=True).round()
+    median = stack.chunk({"time": -1, "y": 192, "x": 192}).median("time", skipna=True).round()
+    out = xr.Dataset(
+        {"median": median, "looks": clear.sum("time"), "rescued": (clear & hidden).sum("time"), "clear": clear}
+    ).compute()
+    return out.assign(days=look_days(out.clear))
+
+
+def look_days(clear: xr.DataArray) -> xr.DataArray:
+    """Days since 1970 of the first, lower-median, upper-median and last clear look; NaN where there is none."""
+    day = clear.time.astype("datetime64[s]").astype("datetime64[D]").astype("int64").astype("float32")
+    ordered = np.sort(day.where(clear).transpose("time", "y", "x").to_numpy(), axis=0)
+    count = clear.sum("time").to_numpy()
+    at = np.maximum(np.stack([0 * count, (count - 1) // 2, count // 2, count - 1]), 0)
+    return xr.DataArray(np.take_along_axis(ordered, at, axis=0), dims=("which", "y", "x"))
 
 
 def focal(values: np.ndarray, seen: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
@@ -86,7 +117,8 @@ def classify(stack: np.ndarray, models: Sequence[Any]) -> list[np.ndarray]:
     return [model.predict_proba(table)[:, 1].reshape(stack.shape[1:]) for model in models]
 
 
-def write(path: Path, planes: Sequence[np.ndarray], geobox: GeoBox) -> None:
+def write(path: Path, planes: np.ndarray, geobox: GeoBox) -> None:
+    """Planes (plane, y, x) as uint16, 65535 where there is none."""
     profile = {
         "driver": "GTiff",
         "count": len(planes),
@@ -99,4 +131,4 @@ def write(path: Path, planes: Sequence[np.ndarray], geobox: GeoBox) -> None:
         "predictor": 2,
     }
     with rasterio.open(path, "w", **profile) as raster:
-        raster.write(np.stack([np.round(plane * 10_000).astype(np.uint16) for plane in planes]))
+        raster.write(np.nan_to_num(planes, nan=65535).astype(np.uint16))

@@ -18,6 +18,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from pipeline.errors import ModelError
+from pipeline.imagery.parallel import spans
 
 MAX_LEAVES = 32  # the leaves of a tree are the bits of one word
 MAX_TREES = 5000
@@ -121,22 +122,13 @@ class Forest:
     def _scorer(self) -> _Scorer:
         return _compile(self)
 
-    def scores(self, features: NDArray[np.int16]) -> NDArray[np.float64]:
-        """Raw scores (output, pixel) of features (feature, pixel)."""
+    def scores(self, features: NDArray[np.int16], threads: int = 2) -> NDArray[np.float64]:
+        """Raw scores (output, pixel) of features (feature, pixel); they do not depend on `threads`."""
         s = self._scorer
         features = np.ascontiguousarray(features)
         out = np.empty((len(self.baseline), features.shape[1]))
-        _score(
-            np.ascontiguousarray(features),
-            s.first,
-            s.threshold,
-            s.tree,
-            s.keep,
-            s.value,
-            self.baseline,
-            self.output,
-            out,
-        )
+        trees = s.first, s.threshold, s.tree, s.keep, s.value, self.baseline, self.output
+        spans(lambda start, stop: _score(features, *trees, start, stop, out), features.shape[1], threads)
         return out
 
 
@@ -187,16 +179,15 @@ def _compile(forest: Forest) -> _Scorer:
 
 
 @njit(cache=True, nogil=True)
-def _score(features, first, threshold, tree, keep, value, baseline, output, out):  # type: ignore[no-untyped-def]
-    n_px = features.shape[1]
+def _score(features, first, threshold, tree, keep, value, baseline, output, start, stop, out):  # type: ignore[no-untyped-def]
     n_trees = output.shape[0]
     shared = np.empty(n_trees, np.uint32)
     own = np.empty((n_trees, BLOCK_PX), np.uint32)
     touched = np.empty(n_trees, np.bool_)
     x = np.empty(BLOCK_PX, np.int16)
     total = np.empty(BLOCK_PX)
-    for begin in range(0, n_px, BLOCK_PX):
-        size = min(BLOCK_PX, n_px - begin)
+    for begin in range(start, stop, BLOCK_PX):
+        size = min(BLOCK_PX, stop - begin)
         shared[:] = _ALL
         touched[:] = False
         for f in range(first.shape[0] - 1):

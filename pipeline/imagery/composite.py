@@ -80,7 +80,7 @@ def build_composite(
     margin = dilation_px(settings)
     wide = geobox.pad(margin)
     stack, skipped = read_stack(source, plan.period, wide, threads)
-    clear, rescued = clear_looks(stack.reflectance, stack.valid, stack.scl, settings)
+    clear, rescued = clear_looks(stack.reflectance, stack.valid, stack.scl, settings, threads)
     lower, upper = masked_median(stack.reflectance, clear, threads)
     looks, days = look_days(clear, stack.days)
     reflectance = midpoint(lower, upper)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.areas.lattice import PIXEL_M
 from pipeline.config import Imagery
+from pipeline.imagery.parallel import each, spans
 
 # Scene classification of Sen2Cor (Level-2A ATBD): 0 no data, 1 saturated, 2 dark, 3 cloud shadow, 4 vegetation,
 # 5 bare, 6 water, 7 unclassified, 8 and 9 cloud, 10 cirrus, 11 snow. Snow in the tropics is cloud or bright ground.
@@ -49,7 +50,7 @@ def clear_look(valid: NDArray[np.bool_], scl: NDArray[np.uint8], settings: Image
 
 
 def clear_looks(
-    stack: NDArray[np.uint16], valid: NDArray[np.bool_], scl: NDArray[np.uint8], settings: Imagery
+    stack: NDArray[np.uint16], valid: NDArray[np.bool_], scl: NDArray[np.uint8], settings: Imagery, threads: int = 2
 ) -> tuple[NDArray[np.bool_], NDArray[np.uint16]]:
     """Clear pixels (time, y, x) of a stack, and the number of looks (y, x) that the safeguard gave back.
 
@@ -57,17 +58,21 @@ def clear_looks(
     Bare ground that cloud and its dilation hide in at least `rescue_share` of the looks with data is given back in
     the looks in which it has a soil's spectrum and looks as it does in the others; so is what it alone had hidden.
     """
-    meaning = _MEANING[scl]
-    cloud = (meaning == _CLOUD) | (meaning == _CIRRUS)
-    hidden, usable = np.empty_like(valid), np.empty_like(valid)
-    for t in range(len(stack)):
+    cloud, hidden, usable = (np.empty_like(valid) for _ in range(3))
+
+    def mask(t: int) -> None:
+        meaning = _MEANING[scl[t]]
+        cloud[t] = (meaning == _CLOUD) | (meaning == _CIRRUS)
         hidden[t] = dilate(cloud[t], settings.cloud_dilation_m)
-        usable[t] = _usable(valid[t], meaning[t], settings)
+        usable[t] = _usable(valid[t], meaning, settings)
+
+    each(mask, len(stack), threads)
     clear = usable & ~hidden
     rescued = np.zeros(valid.shape[1:], dtype=np.uint16)
     if settings.rescue_bright_ground and len(stack) >= _FEWEST_LOOKS:
         ground = np.zeros_like(valid)
-        _bare_ground(stack, valid, hidden, settings.rescue_share, ground)
+        share = settings.rescue_share
+        spans(lambda top, end: _bare_ground(stack, valid, hidden, share, ground, top, end), valid.shape[1], threads)
         for t in np.flatnonzero(ground.any(axis=(1, 2))).tolist():
             still_hidden = dilate(cloud[t] & ~ground[t], settings.cloud_dilation_m) & ~ground[t]
             given = usable[t] & ~still_hidden
@@ -119,11 +124,11 @@ def _dilate(mask, widths, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _bare_ground(stack, valid, hidden, share, ground):  # type: ignore[no-untyped-def]
-    times, _, height, width = stack.shape
+def _bare_ground(stack, valid, hidden, share, ground, top, end):  # type: ignore[no-untyped-def]
+    times, _, _, width = stack.shape
     soil = np.empty(times, dtype=np.bool_)
     blues, swirs = np.empty(times, dtype=np.int64), np.empty(times, dtype=np.int64)
-    for y in range(height):
+    for y in range(top, end):
         for x in range(width):
             seen, covered = 0, 0
             for t in range(times):

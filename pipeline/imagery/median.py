@@ -6,14 +6,13 @@ blocks of pixels, which the compiler turns into vector minima and maxima.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from itertools import pairwise
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from pipeline.imagery.parallel import spans
 from pipeline.imagery.scene import NODATA
 
 _LANES = 128
@@ -53,14 +52,8 @@ def masked_median(
     upper = np.full((bands, pixels), NODATA, dtype=np.uint16)
     if times:
         flat, mask = stack.reshape(times, bands, pixels), clear.reshape(times, pixels)
-        edges = [pixels * i // threads for i in range(threads + 1)]
-        with ThreadPoolExecutor(threads) as pool:
-            done = [
-                pool.submit(_median_span, flat, mask, sorting_network(times), a, b, lower, upper)
-                for a, b in pairwise(edges)
-            ]
-        for part in done:
-            part.result()
+        pairs = sorting_network(times)
+        spans(lambda begin, end: _median_span(flat, mask, pairs, begin, end, lower, upper), pixels, threads)
     shape = bands, height, width
     return lower.reshape(shape), upper.reshape(shape)
 

@@ -153,6 +153,8 @@ def as_stored(raw: NDArray[Any], nodata: float | None, scale: float, *, is_class
     if raw.dtype.kind not in "iuf":
         raise SceneRejected(f"a band holds {raw.dtype} numbers; integers or real numbers are needed")
     fill = 0.0 if nodata is None or math.isnan(nodata) else float(nodata)
+    if is_class and raw.dtype == np.uint8:
+        return raw.astype(np.uint16)
     if is_class:
         return np.where((raw >= 0) & (raw <= 255), raw, 0).astype(np.uint16)
     if raw.dtype == np.uint16 and fill == 0.0 and scale == 1.0:

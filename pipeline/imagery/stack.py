@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from pipeline.errors import SceneRejected
 from pipeline.imagery.looks import other_zone
 from pipeline.imagery.masks import NO_SCL, clear_look
 from pipeline.imagery.median import greener
+from pipeline.imagery.parallel import each
 from pipeline.imagery.radiometry import calibrate
 from pipeline.imagery.raster import epsg_of
 from pipeline.imagery.scene import BANDS, NODATA, SCL, Scene, Skipped, Source
@@ -46,7 +47,7 @@ def read_stack(
     def fill(k: int) -> tuple[Skipped, ...]:
         return _read_pass(source, passes[k], BANDS, geobox, reflectance[k], valid[k], scl[k])
 
-    lost = _in_threads(fill, len(passes), threads)
+    lost = tuple(chain.from_iterable(each(fill, len(passes), threads)))
     days = np.array([(group[0].acquired - _EPOCH).days for group in passes], dtype=np.uint16)
     return Stack(reflectance, valid, scl, days), skipped + lost
 
@@ -67,7 +68,7 @@ def greenest_look(
             greener(pair[0], pair[1], clear_look(valid, scl, settings), best[worker])
         return lost
 
-    lost = _in_threads(fill, threads, threads)
+    lost = chain.from_iterable(each(fill, threads, threads))
     # 65535 is no data, and one more than it is 0, so the largest wins and no data loses.
     greenest = (best + np.uint16(1)).max(axis=0) - np.uint16(1)
     return greenest, skipped + tuple(sorted(lost, key=lambda s: s.scene_id))
@@ -110,8 +111,3 @@ def _read_pass(
             # Cloud too bright to be measured casts its dilation all the same.
             np.copyto(scl, stored[-1], where=fresh | (~valid & (stored[-1] != 0)), casting="unsafe")
     return tuple(lost)
-
-
-def _in_threads(work: Callable[[int], tuple[Skipped, ...]], count: int, threads: int) -> tuple[Skipped, ...]:
-    with ThreadPoolExecutor(threads) as pool:
-        return tuple(skip for part in pool.map(work, range(count)) for skip in part)
