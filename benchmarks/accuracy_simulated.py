@@ -21,7 +21,7 @@ from rasterio.features import geometry_mask
 from rasterio.windows import from_bounds
 from scipy import ndimage
 
-from pipeline.areas.lattice import PIXEL_M, project, utm_name
+from pipeline.areas.lattice import PIXEL_M, project
 from pipeline.change import STATE_OUTSIDE
 from pipeline.change.states import BARE, NEW, NOT_OBSERVED, OUTSIDE, POND, SEASONAL
 from pipeline.config import Change
@@ -150,7 +150,7 @@ def score_pair(run: Path, archive: Path, before: str, after: str) -> PairScore:
     gains = [[g.pixels(geometry) & (g.state == NEW) for g in grounds] for _, geometry in changes]
     opened = _opened(complexes, before, after)
     places = [[g.pixels(shapely.geometry.shape(c["geometry"]), touched=True) for g in grounds] for c in opened]
-    told = [[np.zeros(g.state.shape, bool) for g in grounds]] + gains
+    told = [[np.zeros(g.state.shape, bool) for g in grounds], *gains]
     anywhere = [np.logical_or.reduce(layers) for layers in zip(*told, strict=True)]
     for complex_, place in zip(opened, places, strict=True):
         if any(p.any() for p in place):
@@ -209,11 +209,11 @@ def _grounds(run: Path, archive: Path, before: str, after: str) -> list[_Ground]
     grounds = []
     for path in sorted((run / "rasters").glob(f"change_{before}_{after}_*.tif")):
         state, transform, epsg = _raster(path)
-        zone = utm_name(epsg)
-        classes = tuple(_raster(path.with_name(f"class_{p}_{zone}.tif"))[0] for p in (before, after))
+        zone = path.name.removeprefix(f"change_{before}_{after}_")
+        classes = tuple(_raster(path.with_name(f"class_{p}_{zone}"))[0] for p in (before, after))
         dug = tuple(_truth(archive, "disturbed", epsg, p, state.shape, transform) for p in (before, after))
         cause = _truth(archive, "cause", epsg, after, state.shape, transform)
-        probability = _raster(path.with_name(f"probability_{after}_{zone}.tif"))[0]
+        probability = _raster(path.with_name(f"probability_{after}_{zone}"))[0]
         grounds.append(_Ground(epsg, transform, state, classes, probability, dug, cause))
     return grounds
 

@@ -167,7 +167,6 @@ def belgium_programme(data: Path, folder: Path) -> Path:
         epsg = int(fine.epsg)
         started = datetime.fromisoformat(fine["timestamp"].units.removeprefix("seconds since ")).replace(tzinfo=UTC)
         times = [started + timedelta(seconds=int(s)) for s in fine["timestamp"][:]]
-    # Rows run from north to south in both files; a flipped one would be noticed here, not on the map.
     side = planes["B02"].shape[1] * PIXEL_M
     ring = _ring(epsg, left, top - side, left + side, top)
     imagery = folder / "imagery"
@@ -191,6 +190,8 @@ def _opened(folder: Path, prefix: str) -> netCDF4.Dataset:
 
 
 def _ring(epsg: int, west: float, south: float, east: float, north: float) -> list[list[float]]:
+    # A metre inside the outermost pixels, so that rounding never touches a tile beyond; every pixel centre stays in.
+    west, south, east, north = west + 1, south + 1, east - 1, north - 1
     corners = ((west, south), (east, south), (east, north), (west, north), (west, south))
     return [[round(value, 7) for value in to_lonlat(epsg).transform(*corner)] for corner in corners]
 
