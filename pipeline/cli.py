@@ -67,8 +67,10 @@ def validate(config: ConfigArgument) -> None:
 
     file = read_config(config)
     for warning in overlaps(file.areas):
-        out.print(f"note: {warning}")
-    out.print(f"{config}: fine; {len(file.areas)} areas, {len(file.config.periods)} periods")
+        out.print(f"note: {warning}", markup=False)
+    zones = ", ".join(area.name for area in file.areas)
+    periods = ", ".join(period.name for period in file.config.periods)
+    out.print(f"{config}: fine\n  areas: {zones}\n  periods: {periods}", markup=False)
 
 
 @app.command()
@@ -80,9 +82,10 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Tell tiles, scenes and what is left out, without reading a pixel."""
-    from pipeline.runs import describe_plan, plan_programme, plan_summary
+    from pipeline.runs import RunOptions, describe_plan, open_reporter, plan_programme, plan_summary
 
-    made = plan_programme(config, _day(as_of), out_dir, source)
+    options = RunOptions(_day(as_of), out_dir, source=source)
+    made = plan_programme(config, options, open_reporter(err, quiet=as_json))
     if as_json:
         _print_json(plan_summary(made))
     else:
@@ -138,18 +141,23 @@ def verify(run_dir: RunArgument) -> None:
 
 
 @app.command()
-def simulate(
+def schedule(config: ConfigArgument, out_dir: OutOption = Path("outputs")) -> None:
+    """Print crontab and systemd lines for an unattended run."""
+    from pipeline.config_file import read_config
+    from pipeline.runs import schedule_lines
+
+    out.print(schedule_lines(read_config(config), out_dir), markup=False)
+
+
+@app.command("simulate")
+def simulate_archive(
     scenario: Annotated[str, typer.Argument(help="carnot, tortiya or demo.")],
     directory: Annotated[Path, typer.Argument(help="Folder to write the archive to.", metavar="DIR")],
 ) -> None:
     """Write a simulated archive of Sentinel-2 scenes with its truth."""
-    from pipeline.runs import open_reporter
-    from pipeline.simulation import write_archive
+    from pipeline.runs import open_reporter, simulate
 
-    with open_reporter(err).step("simulated scenes", 1) as advance:
-        path = write_archive(scenario, directory)
-        advance()
-    out.print(f"{path}")
+    out.print(str(simulate(scenario, directory, open_reporter(err))), markup=False)
 
 
 @app.command()

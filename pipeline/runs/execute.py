@@ -95,6 +95,10 @@ def open_executor(kind: str, workers: int, scheduler: str | None = None, timeout
 
     Workers of a remote scheduler need the same code and the same paths. Raises BadInput if none answers.
     """
+    if kind not in ("serial", "threads", "processes"):
+        raise BadInput(f"executor {kind!r}: expected serial, threads or processes")
+    if workers < 1:
+        raise BadInput(f"{workers} workers: give at least 1")
     if scheduler is not None:
         try:
             client = Client(scheduler, timeout=timeout_s)

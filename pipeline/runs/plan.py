@@ -15,8 +15,20 @@ from pipeline.areas import Tile, to_lonlat, watch_tiles
 from pipeline.config_file import ConfigFile
 from pipeline.disturbance import HALO_PX, find_model
 from pipeline.errors import BadInput
-from pipeline.imagery import Bbox, LookPlan, Scene, SceneList, Skipped, Source, choose_looks, open_source, touches
-from pipeline.simulation import write_archive
+from pipeline.imagery import (
+    Bbox,
+    FolderSource,
+    LookPlan,
+    Scene,
+    SceneList,
+    Skipped,
+    Source,
+    choose_looks,
+    open_source,
+    touches,
+)
+from pipeline.runs.progress import Reporter
+from pipeline.runs.simulated import simulate
 
 
 @dataclass(frozen=True)
@@ -69,13 +81,12 @@ def _drop(looks: LookPlan, gone: set[str]) -> LookPlan:
     return LookPlan(tuple(keep(looks.period)), tuple(keep(looks.before)), tuple(keep(looks.after)))
 
 
-def open_programme_source(file: ConfigFile, out: Path) -> Source:
+def open_programme_source(file: ConfigFile, out: Path, reporter: Reporter) -> Source:
     """The source that a programme names; a simulated archive is written first if it is not there."""
     settings = file.config.source
     if isinstance(settings, config.SimulationSource):
         root = file.base / settings.archive if settings.archive else out / "archives" / settings.scenario
-        archive = write_archive(settings.scenario, root)
-        settings = config.FolderSource(kind="folder", path=archive.resolve())
+        return FolderSource(simulate(settings.scenario, root, reporter).resolve(), name="simulation")
     return open_source(settings, file.base)
 
 

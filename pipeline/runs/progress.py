@@ -62,7 +62,7 @@ class Bar:
 
 
 class Lines:
-    """A line at the start of a step and at each tenth of it: what a log should hold."""
+    """A line at each quarter of a step: what a log should hold."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -71,12 +71,11 @@ class Lines:
     def step(self, label: str, total: int) -> Iterator[Callable[[], None]]:
         """See Reporter."""
         done = 0
-        self.say(f"{label}: {total}")
 
         def advance() -> None:
             nonlocal done
             done += 1
-            if done * 10 // total > (done - 1) * 10 // total:
+            if done * 4 // total > (done - 1) * 4 // total:
                 self.say(f"{label}: {done}/{total}")
 
         yield advance

@@ -79,10 +79,10 @@ class Clock:
         self.seconds[name] = self.seconds.get(name, 0.0) + perf_counter() - start
 
 
-def plan_programme(path: Path, as_of: date, out: Path, source: str | None = None) -> Plan:
+def plan_programme(path: Path, options: RunOptions, reporter: Reporter) -> Plan:
     """Read a config and resolve it to scenes; reads no pixels."""
-    file = with_source(read_config(path), source)
-    return make_plan(file, open_programme_source(file, out / file.config.programme), as_of)
+    file = with_source(read_config(path), options.source)
+    return make_plan(file, open_programme_source(file, options.out / file.config.programme, reporter), options.as_of)
 
 
 def run_programme(path: Path, options: RunOptions, reporter: Reporter | None = None) -> Finished:
@@ -97,9 +97,10 @@ def run_programme(path: Path, options: RunOptions, reporter: Reporter | None = N
     home = options.out / file.config.programme
     with clock.step("plan"):
         reporter.say(f"{file.config.title or file.config.programme}: looking for scenes")
-        plan = make_plan(file, open_programme_source(file, home), options.as_of)
+        plan = make_plan(file, open_programme_source(file, home, reporter), options.as_of)
     settings = file.config.run
-    kind, workers = options.executor or settings.executor, options.workers or settings.workers
+    kind = options.executor or settings.executor
+    workers = settings.workers if options.workers is None else options.workers
     store = Store(home / "store")
     with open_executor(kind, workers, options.scheduler) as executor:
         with clock.step("maps"):
