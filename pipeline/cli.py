@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rasterio.errors import NotGeoreferencedWarning
 from rich.console import Console
 
 import pipeline
@@ -235,6 +237,8 @@ def version() -> None:
 
 def main() -> None:
     """Run the command; errors that are meant end in one plain message and their exit code."""
+    # rasterio warns of in-memory rasters of its own when threads meet; it says nothing of the user's files.
+    warnings.simplefilter("ignore", NotGeoreferencedWarning)
     try:
         app()
     except PlacerwatchError as error:
