@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from distributed import LocalCluster
 
 from pipeline.errors import StoreError
 from pipeline.runs import RunOptions, describe_run, run_programme, verify_run
@@ -130,6 +131,12 @@ def test_running_again_does_nothing_and_says_so(clean):
 @pytest.mark.parametrize("executor", ["threads", "processes"])
 def test_every_executor_gives_the_same_bytes(programme, clean, executor):
     finished = go(programme, executor=executor, workers=2)
+    assert outputs_of(finished) == outputs_of(clean)
+
+
+def test_a_remote_scheduler_gives_the_same_bytes(programme, clean):
+    with LocalCluster(n_workers=1, threads_per_worker=2, processes=True, dashboard_address=None) as cluster:
+        finished = go(programme, scheduler=cluster.scheduler_address)
     assert outputs_of(finished) == outputs_of(clean)
 
 
