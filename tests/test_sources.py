@@ -113,6 +113,16 @@ def test_two_granules_of_one_overpass_are_both_kept(tmp_path):
     assert len(found(tmp_path).scenes) == 2
 
 
+def test_of_two_scenes_with_one_id_the_second_is_named_and_not_lost(tmp_path):
+    write_scene(tmp_path, "a", "2021-02-01T09:30:00", {}, side=8)
+    second = write_scene(tmp_path, "b", "2021-03-01T09:30:00", {}, side=8)
+    change(second, lambda d: d.update(id="a"))
+    result = found(tmp_path)
+    assert [(scene.id, scene.acquired.month) for scene in result.scenes] == [("a", 2)]
+    assert [(s.scene_id, s.failed) for s in result.skipped] == [("a", True)]
+    assert "2021-03-01 09:30 bears the id of another" in result.skipped[0].reason
+
+
 def test_a_missing_band_is_named(tmp_path):
     item = write_scene(tmp_path, "a", "2021-02-01T09:30:00", {}, side=8)
     change(item, lambda d: d["assets"].pop("B11"))
@@ -200,6 +210,9 @@ def test_a_file_cut_short_is_named(tmp_path):
         source.read(scene, BANDS, box(0, 0, 64, 64))
 
 
+PRODUCT_OF_NO_DAY = "S2A_MSIL2A_20210101T000000_N0301_R001_T33NXX_99999999T999999"
+
+
 @pytest.mark.parametrize(
     ("edit", "says"),
     [
@@ -213,6 +226,9 @@ def test_a_file_cut_short_is_named(tmp_path):
         (lambda d: d["assets"].update(B02="B02.tif"), "'B02' of the item is not an object"),
         (lambda d: d["assets"]["B02"].update(href=3), "has no href"),
         (lambda d: d["properties"].pop("s2:processing_baseline"), "source.offset"),
+        (lambda d: d["assets"]["B02"].update({"raster:bands": [{"scale": 10**400}]}), "cannot be understood"),
+        (lambda d: d["properties"].update({"s2:product_uri": PRODUCT_OF_NO_DAY}), "cannot be understood"),
+        (lambda d: d["assets"].update(product_metadata={"href": "//[x"}), "is no address"),
     ],
 )
 def test_items_that_make_no_sense_are_reported_with_the_reason(tmp_path, edit, says):
@@ -222,6 +238,22 @@ def test_items_that_make_no_sense_are_reported_with_the_reason(tmp_path, edit, s
     assert result.scenes == ()
     assert result.skipped[0].failed
     assert says in result.skipped[0].reason
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda d: d.update(bbox=[10**400, 0, 1, 1]),
+        lambda d: (
+            [d["properties"].pop(key) for key in ("proj:epsg", "s2:mgrs_tile")],
+            d["properties"].update({"mgrs:utm_zone": 3, "mgrs:latitude_band": "", "mgrs:grid_square": ""}),
+        ),
+        lambda d: d["assets"].update(product_metadata={"href": "a" * 5000}),
+    ],
+)
+def test_what_only_helps_to_place_a_scene_may_be_nonsense(tmp_path, edit):
+    change(write_scene(tmp_path, "a", "2021-02-01T09:30:00", {}, side=8), edit)
+    assert len(found(tmp_path).scenes) == 1
 
 
 def test_a_scene_from_before_the_satellite_is_refused():
@@ -318,6 +350,13 @@ def test_asset_names_of_other_catalogues_can_be_given():
     item["assets"]["boa_blue"] = item["assets"].pop("B02")
     scene = scene_from_item(item, str, keys={"B02": "boa_blue"})
     assert scene.assets["B02"].href == "../x/B02.tif"
+
+
+def test_other_asset_names_are_another_version_of_the_scene():
+    item = item_of("x", datetime(2021, 2, 1, tzinfo=UTC), (15, 4, 16, 5))
+    item["assets"]["B8A"] = item["assets"]["B08"]
+    versions = [scene_from_item(item, str, keys=keys).version for keys in ({}, {"B08": "B8A"}, {"B08": "B08"})]
+    assert len(set(versions)) == 3
 
 
 def test_the_zone_is_taken_from_the_granule_name_where_the_grid_is_not_declared():
@@ -422,6 +461,19 @@ def test_reals_from_0_to_1_are_scaled_and_need_no_offset(tmp_path):
 )
 def test_numbers_of_any_type_become_uint16_with_0_for_no_data(dtype, nodata, raw, stored):
     assert as_stored(np.array(raw, dtype), nodata, 1.0).tolist() == stored
+
+
+@pytest.mark.parametrize(
+    ("dtype", "nodata", "raw", "stored"),
+    [
+        ("uint8", None, [4, 0, 255], [4, 0, 0]),
+        ("uint8", 255, [4, 0, 255], [4, 0, 0]),
+        ("uint8", 7, [4, 7], [4, 0]),
+        ("float32", None, [4.0, np.nan, -1.0, 300.0], [4, 0, 0, 0]),
+    ],
+)
+def test_ground_without_a_class_is_not_classified(dtype, nodata, raw, stored):
+    assert as_stored(np.array(raw, dtype), nodata, 1.0, is_class=True).tolist() == stored
 
 
 def test_plain_integers_need_an_offset_from_somewhere(tmp_path):

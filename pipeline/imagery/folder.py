@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from pipeline.imagery.items import has_bands, is_item, scene_from_item, when_and
 from pipeline.imagery.plain import Lost, plain_scenes
 from pipeline.imagery.reading import overview_assets, read_assets
 from pipeline.imagery.safe import SafeMetadata, read_safe
-from pipeline.imagery.scene import Bbox, Scene, SceneList, Skipped, newest_versions, touches
+from pipeline.imagery.scene import Bbox, Scene, SceneList, Skipped, namesakes, newest_versions, touches
 
 _LARGEST_JSON = 10_000_000
 _SAFE_KEYS = ("product_metadata", "product-metadata")
@@ -77,7 +77,8 @@ class FolderSource:
             except SceneRejected as error:
                 name = path.relative_to(self.root).as_posix()
                 lost.append(Lost(Skipped(name, str(error), failed=True), *when_and_where(item)))
-        return scenes, lost
+        scenes, others = namesakes(scenes)
+        return scenes, [*lost, *(Lost(skipped, scene.acquired, scene.bbox) for scene, skipped in others)]
 
     def _scene(self, path: Path, item: Mapping[str, Any]) -> Scene:
         sizes: list[int] = []
@@ -97,10 +98,9 @@ class FolderSource:
         for key in _SAFE_KEYS:
             asset = item["assets"].get(key)
             href = asset.get("href") if isinstance(asset, Mapping) else None
-            if isinstance(href, str) and not urlsplit(href).scheme:
-                place = path.parent / unquote(href)
-                if place.is_file():
-                    return read_safe(Path(resolve_href(href, path.parent, self.root)))
+            # Metadata that were not copied with the bands are missed by nobody.
+            if isinstance(href, str) and not _split(href).scheme and _is_file(path.parent / unquote(href)):
+                return read_safe(Path(resolve_href(href, path.parent, self.root)))
         return None
 
 
@@ -109,7 +109,7 @@ def resolve_href(href: str, base: Path, root: Path) -> str:
 
     Raises SceneRejected if it leads out of the folder, to no file, or has another scheme.
     """
-    parts = urlsplit(href)
+    parts = _split(href)
     if parts.scheme in ("http", "https", "s3"):
         return remote_href(href)
     if parts.scheme not in ("", "file") or (parts.scheme == "file" and parts.netloc not in ("", "localhost")):
@@ -129,10 +129,24 @@ def resolve_href(href: str, base: Path, root: Path) -> str:
 
 def remote_href(href: str) -> str:
     """An http(s) or s3 address as given; raises SceneRejected for anything else."""
-    parts = urlsplit(href)
+    parts = _split(href)
     if parts.scheme not in ("http", "https", "s3") or not parts.netloc or not re.fullmatch(r"[!-~]{1,4000}", href):
         raise SceneRejected(f"asset address {href[:120]!r} is not an http(s) or s3 address")
     return href
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that no file can have
+        return False
+
+
+def _split(href: str) -> SplitResult:
+    try:
+        return urlsplit(href)
+    except ValueError as error:
+        raise SceneRejected(f"asset address {href[:120]!r} is no address ({error})") from error
 
 
 def _item(path: Path) -> dict[str, Any] | None:

@@ -54,9 +54,23 @@ def scene_from_item(
     asset keys where they are not known ones; `offset` overrides the metadata. Raises SceneRejected, with the
     reason, if the item lacks a band or cannot be understood.
     """
+    try:
+        return _scene(item, resolve, keys or {}, offset, safe)
+    except (ValueError, OverflowError) as error:
+        # A number without a float, an address that is none: what a hostile item can hold has no end.
+        raise SceneRejected(f"the item cannot be understood ({str(error)[:120]})") from error
+
+
+def _scene(
+    item: Mapping[str, Any],
+    resolve: Callable[[str], str],
+    keys: Mapping[str, str],
+    offset: int | None,
+    safe: SafeMetadata | None,
+) -> Scene:
     name = scene_id(item)
     assets, properties = _mapping(item, "assets"), _mapping(item, "properties")
-    found = {band: key for band in (*BANDS, SCL) if (key := _key(assets, band, keys or {}))}
+    found = {band: key for band in (*BANDS, SCL) if (key := _key(assets, band, keys))}
     missing = [band for band in BANDS if band not in found]
     if missing:
         raise SceneRejected(f"lacks {', '.join(missing)}; its assets are {sorted(assets)[:40]}")
@@ -65,7 +79,7 @@ def scene_from_item(
     product = _text(properties, "s2:product_uri", "sentinel:product_id") or name
     return Scene(
         id=name,
-        version=_version(properties, product),
+        version=_version(properties, product, keys),
         acquired=in_flight(_acquired(properties)),
         assets={band: Asset(resolve(_href(asset, band))) for band, asset in chosen.items()},
         offset=decision.offset,
@@ -142,8 +156,10 @@ def in_flight(time: datetime) -> datetime:
     return time
 
 
-def _version(properties: Mapping[str, Any], product: str) -> str:
-    parts = (product, _text(properties, "s2:generation_time"), _text(properties, "updated", "created"))
+def _version(properties: Mapping[str, Any], product: str, keys: Mapping[str, str]) -> str:
+    # Which file is which band is part of what is read: other keys never meet an old composite.
+    named = (f"{band}={key}" for band, key in sorted(keys.items()))
+    parts = (product, _text(properties, "s2:generation_time"), _text(properties, "updated", "created"), *named)
     return " ".join(part for part in parts if part)
 
 
@@ -160,15 +176,13 @@ def _granule(properties: Mapping[str, Any], product: str) -> str:
 
 
 def _mgrs(properties: Mapping[str, Any]) -> str:
-    named = _MGRS.fullmatch(_text(properties, "grid:code", "s2:mgrs_tile"))
-    if named:
-        return f"{int(named[1]):02d}{named[2]}{named[3]}"
-    for p in ("mgrs:", "sentinel:"):
-        zone, band = properties.get(f"{p}utm_zone"), properties.get(f"{p}latitude_band")
-        square = properties.get(f"{p}grid_square")
-        if isinstance(zone, int) and isinstance(band, str) and isinstance(square, str):
-            return f"{zone:02d}{band}{square}"
-    return ""
+    whole = _text(properties, "grid:code", "s2:mgrs_tile")
+    parts = (
+        "".join(str(properties.get(f"{p}{part}", "")) for part in ("utm_zone", "latitude_band", "grid_square"))
+        for p in ("mgrs:", "sentinel:")
+    )
+    named = next((match for name in (whole, *parts) if (match := _MGRS.fullmatch(name))), None)
+    return f"{int(named[1]):02d}{named[2]}{named[3]}" if named else ""
 
 
 def _epsg(properties: Mapping[str, Any], asset: Mapping[str, Any]) -> int | None:
@@ -192,7 +206,8 @@ def _bbox(item: Mapping[str, Any]) -> Bbox | None:
     if not isinstance(box, list) or len(box) not in (4, 6) or not all(isinstance(v, int | float) for v in box):
         return None
     half = len(box) // 2
-    west, south, east, north = (float(v) for v in (*box[:2], *box[half : half + 2]))
+    west, south, east, north = (*box[:2], *box[half : half + 2])
+    # Compared before conversion: a huge integer has no float.
     if not (-180 <= west <= 180 and -180 <= east <= 180 and -90 <= south <= north <= 90):
         return None
-    return west, south, east, north
+    return float(west), float(south), float(east), float(north)

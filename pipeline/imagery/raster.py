@@ -148,15 +148,15 @@ def read_thinned(href: str, index: int, scale: float, side_px: int, *, is_class:
 def as_stored(raw: NDArray[Any], nodata: float | None, scale: float, *, is_class: bool = False) -> NDArray[np.uint16]:
     """Numbers of any type as uint16, reflectance x 10 000, with 0 for no data.
 
-    Real measurements at or below zero become 1, so that dark ground stays apart from no data.
+    Real measurements at or below zero become 1, so that dark ground stays apart from no data. In a scene
+    classification (`is_class`) whatever is not 0 to 254, or is the file's nodata, is 0: ground without a class was
+    not classified as clear.
     """
     if raw.dtype.kind not in "iuf":
         raise SceneRejected(f"a band holds {raw.dtype} numbers; integers or real numbers are needed")
     fill = 0.0 if nodata is None or math.isnan(nodata) else float(nodata)
-    if is_class and raw.dtype == np.uint8:
-        return raw.astype(np.uint16)
     if is_class:
-        return np.where((raw >= 0) & (raw <= 255), raw, 0).astype(np.uint16)
+        return np.where((raw >= 0) & (raw < 255) & (raw != fill), raw, 0).astype(np.uint16)
     if raw.dtype == np.uint16 and fill == 0.0 and scale == 1.0:
         return raw.astype(np.uint16, copy=False)
     values = raw.astype(np.float64)

@@ -111,12 +111,33 @@ class Source(Finder, Protocol):
         ...
 
 
+def _acquisition(scene: Scene) -> tuple[str, str, datetime]:
+    return scene.platform, scene.granule or scene.id, scene.acquired.replace(second=0, microsecond=0)
+
+
+def namesakes(scenes: Sequence[Scene]) -> tuple[list[Scene], list[tuple[Scene, Skipped]]]:
+    """Scenes whose id means one acquisition, and those that bear the id of another, as failed.
+
+    Results and reports know a scene by its id: of two with one id, one would vanish without a word.
+    """
+    first: dict[str, Scene] = {}
+    good: list[Scene] = []
+    bad: list[tuple[Scene, Skipped]] = []
+    for scene in scenes:
+        if _acquisition(first.setdefault(scene.id, scene)) == _acquisition(scene):
+            good.append(scene)
+        else:
+            reason = f"the scene of {scene.acquired:%Y-%m-%d %H:%M} bears the id of another; give each item its own"
+            bad.append((scene, Skipped(scene.id, reason, failed=True)))
+    return good, bad
+
+
 def newest_versions(scenes: Sequence[Scene]) -> SceneList:
     """Scenes by time, then id; of two versions of one acquisition of one granule the latest processed is kept."""
     kept: dict[tuple[str, str, datetime], Scene] = {}
     skipped = []
     for scene in sorted(scenes, key=lambda s: (s.processed, s.baseline or "", s.id)):
-        same = (scene.platform, scene.granule or scene.id, scene.acquired.replace(second=0, microsecond=0))
+        same = _acquisition(scene)
         if same in kept:
             skipped.append(Skipped(kept[same].id, f"an earlier version of {scene.id}"))
         kept[same] = scene

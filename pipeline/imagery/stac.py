@@ -20,7 +20,7 @@ from pipeline.errors import SceneRejected, SourceUnavailable
 from pipeline.imagery.folder import remote_href
 from pipeline.imagery.items import scene_from_item
 from pipeline.imagery.reading import overview_assets, read_assets
-from pipeline.imagery.scene import Bbox, Scene, SceneList, Skipped, newest_versions, touches
+from pipeline.imagery.scene import Bbox, Scene, SceneList, Skipped, namesakes, newest_versions, touches
 
 _TIMEOUT_S = (10.0, 60.0)  # to connect, and between two answers
 _RETRIES = 4
@@ -47,13 +47,16 @@ class StacSource:
             try:
                 scene = scene_from_item(item, partial(_resolve, item), keys=self.keys)
             except SceneRejected as error:
-                skipped.append(Skipped(str(item.get("id"))[:200], str(error), failed=True))
+                name = "".join(c if c.isprintable() else "?" for c in str(item.get("id"))[:200])
+                skipped.append(Skipped(name, str(error), failed=True))
                 continue
             # A server may answer more than it was asked.
             if first <= scene.acquired <= last and (scene.bbox is None or touches(scene.bbox, bbox)):
                 scenes.append(scene)
+        scenes, others = namesakes(scenes)
+        skipped += [lost for _, lost in others]
         kept = newest_versions(scenes)
-        return SceneList(kept.scenes, (*sorted(skipped, key=lambda s: s.scene_id), *kept.skipped))
+        return SceneList(kept.scenes, (*sorted(skipped, key=lambda s: (s.scene_id, s.reason)), *kept.skipped))
 
     def read(self, scene: Scene, bands: Sequence[str], geobox: GeoBox) -> NDArray[np.uint16]:
         """See Source."""
