@@ -47,7 +47,16 @@ def test_hectares_of_each_zone_and_class():
     assert south.observed_share == 0.75
     total = found["total", "p0"]
     assert (total.disturbed_ha, total.watched_ha, total.observed_share) == (0.04, 0.08, 0.875)
-    assert found["unassigned", "p1"].observed_share == 0
+
+
+def test_a_zone_that_was_not_observed_has_no_hectares_rather_than_zero():
+    footprint = build_footprint({HERE: small()}, AREAS, periods(2))
+    unseen = rows(footprint)["unassigned", "p1"]
+    assert (unseen.observed_share, unseen.not_observed_ha, unseen.watched_ha) == (0, 0.01, 0.01)
+    assert (unseen.disturbed_ha, unseen.bare_ha, unseen.other_ha) == (None, None, None)
+    assert (unseen.gain_ha, unseen.loss_ha, unseen.stable_ha, unseen.both_observed_share) == (None, None, None, 0)
+    line = next(line for line in footprint.to_csv().splitlines() if line.startswith("unassigned,,p1,"))
+    assert line == "unassigned,,p1,,,,,,0.0100,0.0100,0.000000,,,,0.000000"
 
 
 def test_gain_loss_and_stable_are_counted_where_both_periods_were_observed():
@@ -129,6 +138,11 @@ zones = arrays(np.int16, (5, 4), elements=st.integers(-1, 2))
 cells = arrays(np.float64, (5, 4), elements=st.floats(98, 101))
 
 
+def m2_of(printed: str) -> int:
+    """Square metres of printed hectares; nothing is printed where nothing was seen."""
+    return round(float(printed or 0) * 10_000)
+
+
 @given(classes, zones, cells)
 def test_printed_zones_and_unassigned_add_up_to_the_printed_total(raster, zone, cell):
     footprint = build_footprint({HERE: tile_areas(HERE, raster, zone, cell, 2)}, AREAS, periods(2))
@@ -136,9 +150,9 @@ def test_printed_zones_and_unassigned_add_up_to_the_printed_total(raster, zone, 
     for period in ("p0", "p1"):
         *parts, total = [line for line in table if line["period"] == period]
         for name in (name for name in total if name.endswith("_ha") and total[name]):
-            assert sum(round(float(part[name]) * 10_000) for part in parts) == round(float(total[name]) * 10_000)
+            assert sum(m2_of(part[name]) for part in parts) == m2_of(total[name])
         for line in (*parts, total):
-            bare, pond, disturbed = (round(float(line[f"{c}_ha"]) * 10_000) for c in ("bare", "pond", "disturbed"))
+            bare, pond, disturbed = (m2_of(line[f"{c}_ha"]) for c in ("bare", "pond", "disturbed"))
             assert bare + pond == disturbed
     watched = cell[zone >= 0].sum() / 10_000
     assert float(table[3]["watched_ha"]) == pytest.approx(watched, abs=20 * 0.00005)
@@ -176,5 +190,5 @@ def test_ground_not_observed_enters_no_gain_and_no_loss(raster, zone, cell):
     found = rows(build_footprint({HERE: tile_areas(HERE, raster, zone, cell, 2)}, AREAS, periods(2)))
     for zone_id in ("north", "south", "unassigned", "total"):
         row = found[zone_id, "p1"]
-        assert (row.gain_ha, row.loss_ha, row.stable_ha) == (0, 0, 0)
+        assert (row.gain_ha, row.loss_ha, row.stable_ha) == (None, None, None)
         assert not row.both_observed_share

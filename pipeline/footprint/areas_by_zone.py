@@ -99,20 +99,21 @@ def _by_zone(
 
 @dataclass(frozen=True)
 class FootprintRow:
-    """One zone in one period, hectares in steps of 0.0001; None where it does not apply.
+    """One zone in one period, hectares in steps of 0.0001; None, never 0, where nothing was seen.
 
     `zone_id` is "unassigned" for watched ground in no zone and "total" for all watched ground. `gain_ha`,
     `loss_ha` and `stable_ha` compare with the period before, on ground observed in both: `both_observed_share`.
+    They are None where that is none, and classes are None where the period observed none of the ground.
     """
 
     zone_id: str
     zone_name: str
     period: str
-    bare_ha: float
-    pond_ha: float
-    disturbed_ha: float
-    seasonal_ha: float
-    other_ha: float
+    bare_ha: float | None
+    pond_ha: float | None
+    disturbed_ha: float | None
+    seasonal_ha: float | None
+    other_ha: float | None
     not_observed_ha: float
     watched_ha: float
     observed_share: float | None
@@ -210,29 +211,31 @@ def _row(
 ) -> FootprintRow:
     other, bare, pond, seasonal, unseen = (int(m2) for m2 in ground)
     watched = other + bare + pond + seasonal + unseen
-    change: dict[str, float | None] = dict.fromkeys(("gain_ha", "loss_ha", "stable_ha", "both_observed_share"))
+    seen = watched - unseen
+    classes = {
+        "bare_ha": bare,
+        "pond_ha": pond,
+        "disturbed_ha": bare + pond,
+        "seasonal_ha": seasonal,
+        "other_ha": other,
+    }
+    change = dict.fromkeys(("gain_ha", "loss_ha", "stable_ha"), 0)
+    both, compared = 0, 0
     if moved is not None:
         by_state = dict(zip(STATES, (int(m2) for m2 in moved), strict=True))
-        seen = sum(by_state[state] for state in (UNDISTURBED, CONTINUING, NEW, RECOVERED))
-        change = {
-            "gain_ha": by_state[NEW] / _M2_PER_HA,
-            "loss_ha": by_state[RECOVERED] / _M2_PER_HA,
-            "stable_ha": by_state[CONTINUING] / _M2_PER_HA,
-            "both_observed_share": _share(seen, sum(by_state.values())),
-        }
+        compared = sum(by_state.values())
+        both = sum(by_state[state] for state in (UNDISTURBED, CONTINUING, NEW, RECOVERED))
+        change = {"gain_ha": by_state[NEW], "loss_ha": by_state[RECOVERED], "stable_ha": by_state[CONTINUING]}
     return FootprintRow(
         zone_id=zone_id,
         zone_name=name,
         period=period,
-        bare_ha=bare / _M2_PER_HA,
-        pond_ha=pond / _M2_PER_HA,
-        disturbed_ha=(bare + pond) / _M2_PER_HA,
-        seasonal_ha=seasonal / _M2_PER_HA,
-        other_ha=other / _M2_PER_HA,
+        **{name: m2 / _M2_PER_HA if seen else None for name, m2 in classes.items()},
         not_observed_ha=unseen / _M2_PER_HA,
         watched_ha=watched / _M2_PER_HA,
-        observed_share=_share(watched - unseen, watched),
-        **change,
+        observed_share=_share(seen, watched),
+        **{name: m2 / _M2_PER_HA if both else None for name, m2 in change.items()},
+        both_observed_share=_share(both, compared),
     )
 
 
