@@ -156,6 +156,8 @@ def test_a_bad_geometry_is_told_with_its_feature_and_remedy(write, geometry, tol
         ({"zone_id": 7}, "zone_id '7' cannot be used"),
         ({"zone_id": "../a"}, "cannot be used"),
         ({"zone_id": "a" * 61}, "cannot be used"),
+        ({"zone_id": "total"}, "names a sum in the footprint table"),
+        ({"zone_id": "unassigned"}, "names a sum in the footprint table"),
         ({"role": "area"}, 'role \'area\' is not known; write "zone" or "extent"'),
         ({"name": ["x"]}, "'name' must be text"),
         ({"boundary_vintage": 2012}, "'boundary_vintage' must be text"),

@@ -16,6 +16,8 @@ from pipeline.areas.geometry import BadGeometry, Place, place_of, polygon_of, sw
 from pipeline.errors import BadInput, Problems
 
 MAX_FILE_BYTES = 64 * 2**20
+# Rows of the footprint that are no zone; a zone of that name would be told with their figures.
+_RESERVED = ("unassigned", "total")
 _ZONE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,59}")
 _DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
 # What the 2008 GeoJSON `crs` member may say without meaning anything but longitude and latitude.
@@ -125,6 +127,8 @@ def _read_feature(feature: Any) -> tuple[Area | None, list[str]]:
         problems.append(
             f"zone_id {str(zone_id)[:60]!r} cannot be used; write up to 60 letters a-z, digits, '-', '_' or '.' as text"
         )
+    elif zone_id in _RESERVED:
+        problems.append(f"zone_id {zone_id!r} names a sum in the footprint table; choose another")
     role = properties.get("role", "zone")
     if role not in ("zone", "extent"):
         problems.append(f'role {str(role)[:60]!r} is not known; write "zone" or "extent"')
