@@ -179,7 +179,7 @@ def make_result(**changed: object) -> RunResult:
         footprint=Footprint(
             (_row("caf-carnot", "Carnot", 15.2), _row("unassigned", "unassigned", 1.2), _row("total", "total", 16.4))
         ),
-        totals={"observed_share": 0.9421, "below_mapping_unit_ha": 3.25, "watched_ha": 2621.44},
+        totals={"observed_share": 0.9421, "watched_ha": 2621.44},
         model={"name": "default", "sha256": "ab" * 32},
         generated_by="placerwatch 0.1.0",
         scenes={TILE: {BEFORE.name: ("S2B_33NUE_20200201_0_L2A",), AFTER.name: (scene,)}},

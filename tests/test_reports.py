@@ -2,24 +2,47 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from pipeline.reports import summary
-from tests.reports_run import make_result
+from pipeline.footprint import Footprint
+from pipeline.reports import RunResult, summary
+from pipeline.reports.map import map_html
+from tests.reports_run import AFTER, make_result
 
 
 def test_the_summary_names_the_three_files_and_what_was_found() -> None:
     text = summary(make_result(), Path("outputs/carnot/runs/x"))
     for name in ("map.html", "changes.geojson", "footprint.csv"):
         assert str(Path("outputs/carnot/runs/x") / name) in text
-    assert "94.2 % of the watched ground was observed" in text
+    assert "94.2 % of the watched ground was observed in 2021-dry, 91.0 % in both periods" in text
     assert "new" in text
 
 
-def test_a_run_without_changes_says_where_the_ground_was_seen_and_does_not_say_that_there_is_no_mining() -> None:
-    text = summary(make_result(changes=()), Path("out"))
-    assert "no disturbed ground was found where the ground was seen" in text
-    assert "no mining" not in text
+def with_disturbed(hectares: float | None, **changed: object) -> RunResult:
+    result = make_result(changes=(), **changed)
+    *others, total = result.footprint.rows
+    return replace(result, footprint=Footprint((*others, replace(total, disturbed_ha=hectares))))
+
+
+def test_a_run_that_finds_nothing_says_where_and_does_not_say_that_there_is_no_mining() -> None:
+    for hectares in (0.0, None):
+        result = with_disturbed(hectares)
+        for text in (summary(result, Path("out")), map_html(result)):
+            assert "No disturbed ground was found where the ground was seen." in text
+            assert "no mining" not in text.replace("does not mean no mining", "")
+
+
+def test_disturbed_ground_that_did_not_change_is_not_told_as_none() -> None:
+    for text in (summary(with_disturbed(16.4), Path("out")), map_html(with_disturbed(16.4))):
+        assert "No change was found where the ground was seen in both periods; 16.4 ha of disturbed ground are" in text
+        assert "No disturbed ground" not in text
+
+
+def test_one_period_has_nothing_to_compare_with_and_says_what_is_disturbed() -> None:
+    result = with_disturbed(16.4, periods=(AFTER,))
+    for text in (summary(result, Path("out")), map_html(result)):
+        assert "16.4 ha of disturbed ground are on the map of 2021-dry; with one period there is nothing" in text
 
 
 def test_a_zone_index_counts_zones_and_skips_extents() -> None:

@@ -88,7 +88,7 @@ def test_a_restricted_page_says_so_and_a_public_one_does_not() -> None:
 
 def test_a_run_without_changes_shows_its_areas() -> None:
     page = map_html(make_result(changes=(), sites=()))
-    assert "No disturbed ground was found where the ground was seen." in page
+    assert "No change was found where the ground was seen in both periods" in page
     assert _facts(page)["bounds"] == [[4.6, 15.3], [5.15, 16.0]]
 
 

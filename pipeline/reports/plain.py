@@ -17,11 +17,13 @@ def summary(result: RunResult, folder: Path) -> str:
             noun = "site" if total["sites"] == 1 else "sites"
             lines.append(f"  {state:<10} {total['sites']:>5} {noun:<5} {total['area_ha']:>10,.1f} ha")
     if not result.changes:
-        lines.append("  no disturbed ground was found where the ground was seen")
+        lines.append(f"  {result.without_changes}")
     if (share := result.totals.get("observed_share")) is not None:
-        lines.append(f"  {100 * share:.1f} % of the watched ground was observed")
-    if small_ha := result.totals.get("below_mapping_unit_ha"):
-        lines.append(f"  {small_ha:,.1f} ha more in spots too small to map")
+        both = result.watched.both_observed_share
+        lines.append(
+            f"  {100 * share:.1f} % of the watched ground was observed in {result.after.name}"
+            + (f", {100 * both:.1f} % in both periods" if both is not None else "")
+        )
     lines += [
         f"  map              {folder / 'map.html'}",
         f"  change report    {folder / 'changes.geojson'}",

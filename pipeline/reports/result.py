@@ -14,7 +14,8 @@ from pipeline.areas.area import Area, zones_of
 from pipeline.areas.lattice import Tile
 from pipeline.change.site import Site, SiteChange, State
 from pipeline.config import Period
-from pipeline.footprint import Footprint
+from pipeline.footprint import Footprint, FootprintRow
+from pipeline.footprint.areas_by_zone import TOTAL
 
 # The order of states in every list, table and legend.
 STATES: tuple[State, ...] = ("new", "expanded", "reopened", "continuing", "recovered")
@@ -25,8 +26,8 @@ class RunResult:
     """All that the reports tell of one run. Changes are those between the last two periods.
 
     areas         in declared order; a zone index i of a site or change is the i-th of `zones_of(areas)`, from 1
-    totals        numbers that no feature carries: `observed_share` (of the watched ground, last period) and
-                  `below_mapping_unit_ha`, left out or None where not known; others are passed on as they are
+    totals        numbers that no feature carries: `observed_share` (of the watched ground, last period), left out or
+                  None where not known; others are passed on as they are
     model         "name" and "sha256"
     scenes        ids of the scenes read, by tile and period name
     limits        sentences: what the run cannot see, with measured figures
@@ -65,6 +66,21 @@ class RunResult:
     def heading(self) -> str:
         """The title, or the programme's name where it has none."""
         return self.title or self.programme
+
+    @property
+    def watched(self) -> FootprintRow:
+        """All watched ground in the last period."""
+        return next(row for row in self.footprint.rows[::-1] if row.zone_id == TOTAL)
+
+    @property
+    def without_changes(self) -> str:
+        """What to say where no change is reported: that nothing changed is not that nothing is disturbed."""
+        if not self.watched.disturbed_ha:
+            return "No disturbed ground was found where the ground was seen."
+        ground = f"{self.watched.disturbed_ha:,.1f} ha of disturbed ground are on the map of {self.after.name}"
+        if self.before is None:
+            return f"{ground}; with one period there is nothing to compare it with."
+        return f"No change was found where the ground was seen in both periods; {ground}."
 
     def zone(self, index: int) -> Area | None:
         """The declared zone of an index; None for 0, unassigned ground."""
