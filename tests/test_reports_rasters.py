@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -107,4 +109,31 @@ class _Broken(Mapping):
 def test_a_failure_leaves_no_file_behind(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="damaged"):
         write_cog(tmp_path / "class.tif", _Broken(), nodata=255)
+    assert list(tmp_path.iterdir()) == []
+
+
+_FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+import numpy as np
+from pipeline.areas.lattice import Tile
+from pipeline.errors import StoreError
+from pipeline.reports import write_cog
+
+# The system's own limit on a file stands for a full disk.
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+rng = np.random.default_rng(0)
+tiles = {Tile(32633, 60, 100 + i): rng.integers(0, 60000, (512, 512)).astype(np.uint16) for i in range(2)}
+for limit in (100_000, 700_000, 1_200_000):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    try:
+        write_cog(Path(sys.argv[1]) / "p.tif", tiles, nodata=65535)
+    except StoreError as error:
+        print(error)
+"""
+
+
+def test_a_full_disk_is_told_as_such_and_leaves_no_file_behind(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", _FULL_DISK, tmp_path], capture_output=True, text=True, check=True)
+    assert done.stdout.count("p_33N.tif cannot be written") == done.stdout.count("free space") == 3
     assert list(tmp_path.iterdir()) == []

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,12 +12,15 @@ import numpy as np
 import rasterio
 from affine import Affine
 from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError
+from rasterio.errors import RasterioError
 from rasterio.shutil import copy as copy_raster
 from rasterio.windows import Window
 from scipy import ndimage
 
 from pipeline.areas.lattice import PIXEL_M, TILE_M, TILE_PX, Tile, utm_name
 from pipeline.change import states
+from pipeline.errors import StoreError
 
 Colour = tuple[int, int, int, int]
 
@@ -60,13 +64,13 @@ def write_cog(
     first tile (`class_2021_33N-081-0102.tif`): GDAL goes through the empty ground between. With a colour map (uint8
     only) overviews take the most frequent value, otherwise the nearest. Tiles are read from the mapping one at a
     time, so a lazy mapping keeps memory low. Bytes depend on the arguments alone. The file appears under its name
-    when it is whole. Returns the paths, sorted.
+    when it is whole. Returns the paths, sorted; raises StoreError if a file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     written = []
     for name, members in _parts(sorted(tiles)):
         target, epsg = path.with_name(f"{path.stem}_{name}{path.suffix}"), members[0].epsg
-        with TemporaryDirectory(prefix=f".{target.stem}-", dir=path.parent) as folder:
+        with _told(target), TemporaryDirectory(prefix=f".{target.stem}-", dir=path.parent) as folder:
             mosaic, cog = Path(folder) / "mosaic.tif", Path(folder) / "cog.tif"
             _write_mosaic(mosaic, epsg, members, tiles, nodata, colormap, description, tags or {})
             copy_raster(
@@ -83,6 +87,16 @@ def write_cog(
             cog.replace(target)
         written.append(target)
     return tuple(written)
+
+
+@contextmanager
+def _told(target: Path) -> Iterator[None]:
+    """What GDAL says of a full disk, in words; it has errors of its own beside those of the system."""
+    try:
+        yield
+    except (RasterioError, CPLE_BaseError) as error:
+        found = " ".join(str(error).split())
+        raise StoreError(f"{target} cannot be written ({found}); free space, then run again") from error
 
 
 def _parts(tiles: list[Tile]) -> list[tuple[str, list[Tile]]]:
