@@ -1,12 +1,10 @@
-import io
-
 import numpy as np
 import pytest
 
 from pipeline.areas.lattice import Tile
-from pipeline.change import Candidates, candidates_of_tile, class_raster, classify, merge
+from pipeline.change import candidates_of_tile, class_raster, classify, merge
 from pipeline.config import Change
-from pipeline.errors import LatticeMismatch, StoreError
+from pipeline.errors import LatticeMismatch
 from pipeline.imagery.composite import Composite
 from pipeline.imagery.scene import NODATA
 from tests.change_ground import UNSEEN, ground
@@ -76,15 +74,14 @@ def test_an_object_cut_by_a_tile_edge_is_judged_whole_and_drawn_on_both_tiles():
     assert not any(one.disturbed.any() for part in parts for one in classify([part], settings))
 
 
-def saved(candidates):
-    file = io.BytesIO()
-    candidates.save(file)
-    return file.getvalue()
+def planes_of(candidates):
+    return {name: np.asarray(value).tolist() for name, value in vars(candidates).items()}
 
 
 def test_merging_does_not_depend_on_the_order_of_parts():
     parts = [ground([[90, UNSEEN, 60]], [[70, 80, 60]], left=50000 + 3 * i, top=-40000 - i % 2) for i in range(4)]
-    assert saved(merge(parts)) == saved(merge(parts[::-1])) == saved(merge([merge(parts[2:]), merge(parts[:2])]))
+    whole, turned, nested = merge(parts), merge(parts[::-1]), merge([merge(parts[2:]), merge(parts[:2])])
+    assert planes_of(whole) == planes_of(turned) == planes_of(nested)
     assert len(merge(parts).row) == 12
 
 
@@ -97,36 +94,3 @@ def test_one_pixel_in_two_parts_is_refused():
 def test_parts_that_do_not_fit_are_refused(others):
     with pytest.raises(LatticeMismatch, match="one UTM zone"):
         merge([ground([[90]]), *others] if others else [])
-
-
-def test_candidates_come_back_from_a_file_as_they_were(tmp_path):
-    candidates = ground([[90, UNSEEN], [51, 0]], [[70, 80], [0, 99]], pond=[[0.3, 0.9], [0, 1]])
-    candidates.save(tmp_path / "c.npz")
-    assert saved(Candidates.load(tmp_path / "c.npz")) == saved(candidates) == (tmp_path / "c.npz").read_bytes()
-
-
-def damaged(change):
-    candidates = ground([[90, 60]], [[70, 80]])
-    arrays = {name: np.asarray(value) for name, value in vars(candidates).items()} | change(candidates)
-    file = io.BytesIO()
-    np.savez(file, **arrays)
-    return file.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"no archive", "not readable"),
-        (saved(ground([[90, 60]]))[:300], "not readable"),
-        (damaged(lambda c: {"row": np.array([object()])}), "not readable"),
-        (damaged(lambda c: {"epsg": np.array("x")}), "epsg"),
-        (damaged(lambda c: {"bare": c.bare[0]}), "expected bare of shape"),
-        (damaged(lambda c: {"zone": c.zone[:1]}), "expected zone"),
-        (damaged(lambda c: {"looks": c.looks.astype(np.int64)}), "expected looks"),
-        (damaged(lambda c: {"pond": c.pond + np.uint16(20000)}), "above 1"),
-        (damaged(lambda c: {"col": c.col[::-1]}), "order"),
-    ],
-)
-def test_a_damaged_file_is_refused(content, message):
-    with pytest.raises(StoreError, match=message):
-        Candidates.load(io.BytesIO(content))

@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import IO, Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.areas.lattice import TILE_PX, Tile, require_same
 from pipeline.config import Change
-from pipeline.errors import LatticeMismatch, StoreError
+from pipeline.errors import LatticeMismatch
 from pipeline.imagery.composite import Composite
 from pipeline.imagery.scene import NODATA
 
 PROBABILITY_SCALE = 10_000
-
-# Leading axes before the pixel axis (T periods first), and the dtype, of every plane.
-_PLANES: dict[str, tuple[tuple[int, ...], str]] = {
-    "bare": ((), "uint16"),
-    "pond": ((), "uint16"),
-    "looks": ((), "uint16"),
-    "days": ((4,), "uint16"),
-    "greenest": ((2,), "uint16"),
-}
-_COLUMNS = {"row": "int32", "col": "int32", "zone": "int16", "area_m2": "float64"}
 
 
 @dataclass(frozen=True)
@@ -64,48 +51,6 @@ class Candidates:
         """Probability of disturbance, bare + pond, x 10 000; -1 where not observed; (T, n)."""
         observed = (self.bare != NODATA) & (self.pond != NODATA)
         return np.where(observed, self.bare + self.pond, -1).astype(np.int16)
-
-    def save(self, target: Path | IO[bytes]) -> None:
-        """Write as uncompressed npz; equal candidates give equal bytes."""
-        arrays = {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
-        if isinstance(target, Path):
-            with target.open("wb") as file:
-                np.savez(file, allow_pickle=False, **arrays)
-        else:
-            np.savez(target, allow_pickle=False, **arrays)
-
-    @classmethod
-    def load(cls, source: Path | IO[bytes]) -> Candidates:
-        """Read what `save` wrote; raises StoreError if it is damaged or is something else."""
-        try:
-            with np.load(source, allow_pickle=False) as archive:
-                arrays = {field.name: archive[field.name] for field in fields(cls)}
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as cause:
-            raise StoreError(f"candidates in {source}: not readable ({cause}); delete it and run again") from cause
-        problem = _problem(arrays)
-        if problem:
-            raise StoreError(f"candidates in {source}: {problem}; delete it and run again")
-        return cls(epsg=int(arrays.pop("epsg")), **arrays)
-
-
-def _problem(arrays: dict[str, NDArray[Any]]) -> str:
-    row, col, bare = arrays["row"], arrays["col"], arrays["bare"]
-    if arrays["epsg"].shape != () or arrays["epsg"].dtype.kind != "i":
-        return "epsg is not a number"
-    if bare.ndim != 2:
-        return f"expected bare of shape (periods, pixels), found {bare.shape}"
-    periods, n = bare.shape
-    expected = {name: ((periods, *inner, n), dtype) for name, (inner, dtype) in _PLANES.items()}
-    expected |= {name: ((n,), dtype) for name, dtype in _COLUMNS.items()}
-    for name, (shape, dtype) in expected.items():
-        if arrays[name].shape != shape or arrays[name].dtype != dtype:
-            return f"expected {name} {dtype} {shape}, found {arrays[name].dtype} {arrays[name].shape}"
-    if any(np.any((arrays[name] > PROBABILITY_SCALE) & (arrays[name] != NODATA)) for name in ("bare", "pond")):
-        return "a probability is above 1"
-    step_row, step_col = np.diff(row.astype(np.int64)), np.diff(col.astype(np.int64))
-    if not np.all((step_row > 0) | ((step_row == 0) & (step_col > 0))):
-        return "pixels are not in order of row and column, or one appears twice"
-    return ""
 
 
 def candidates_of_tile(
@@ -167,6 +112,6 @@ def merge(parts: Sequence[Candidates]) -> Candidates:
         )
     planes = {
         name: np.concatenate([getattr(part, name) for part in parts], axis=-1)[..., order]
-        for name in (*_PLANES, "zone", "area_m2")
+        for name in ("bare", "pond", "looks", "days", "greenest", "zone", "area_m2")
     }
     return Candidates(epsg=parts[0].epsg, row=row, col=col, **planes)
