@@ -513,7 +513,7 @@ def test_a_rotated_grid_is_refused(tmp_path):
 def test_a_raster_of_another_zone_is_never_laid_on_the_tile(tmp_path):
     path = write_band(tmp_path / "x.tif", bands_of(100), epsg=32634)
     with pytest.raises(SceneRejected, match="never combined"):
-        read_window(str(path), [1], 1.0, box(0, 0, 4, 4))
+        read_window(str(path), [1], 1.0, box(0, 0, 4, 4), np.empty((1, 4, 4), np.uint16))
 
 
 def test_files_with_too_few_bands_are_named_with_the_remedy(tmp_path):

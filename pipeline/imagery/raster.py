@@ -103,14 +103,19 @@ def epsg_of(geobox: GeoBox) -> int:
 
 
 def read_window(
-    href: str, indexes: Sequence[int], scale: float, geobox: GeoBox, *, is_class: bool = False
-) -> NDArray[np.uint16]:
-    """Bands of one file on a lattice geobox, (band, y, x) uint16, 0 outside the file and where it has no data.
+    href: str,
+    indexes: Sequence[int],
+    scale: float,
+    geobox: GeoBox,
+    out: NDArray[np.uint16],
+    *,
+    is_class: bool = False,
+) -> None:
+    """Lay bands of one file on a lattice geobox: fills `out` (band, y, x), 0 outside the file and where it has no data.
 
     Pixels of 20 m or more are repeated (nearest). Raises SceneRejected if the file cannot be laid on the geobox.
     """
     height, width = geobox.shape
-    out = np.zeros((len(indexes), height, width), dtype=np.uint16)
     with opened(href) as src:
         grid = grid_of(src)
         if grid.epsg != epsg_of(geobox):
@@ -122,17 +127,24 @@ def read_window(
         row = round(-geobox.affine.f / PIXEL_M) - grid.row
         r0, r1 = max(row, 0), min(row + height, grid.height * grid.step)
         c0, c1 = max(col, 0), min(col + width, grid.width * grid.step)
+        if (r1 - r0, c1 - c0) != (height, width):
+            out[:] = 0
         if r0 >= r1 or c0 >= c1:
-            return out
+            return
         s = grid.step
         rows, cols = (r0 // s, math.ceil(r1 / s)), (c0 // s, math.ceil(c1 / s))
-        raw = src.read(list(indexes), window=Window(cols[0], rows[0], cols[1] - cols[0], rows[1] - rows[0]))
+        window = Window(cols[0], rows[0], cols[1] - cols[0], rows[1] - rows[0])
+        if s == 1 and (r1 - r0, c1 - c0) == (height, width) and set(src.dtypes) == {"uint16"}:
+            raw = src.read(list(indexes), window=window, out=out)
+        else:
+            raw = src.read(list(indexes), window=window)
         stored = as_stored(raw, src.nodata, scale, is_class=is_class)
+    if stored is out:
+        return
     if s > 1:
         stored = stored.repeat(s, axis=1).repeat(s, axis=2)
     top, left = r0 - rows[0] * s, c0 - cols[0] * s
     out[:, r0 - row : r1 - row, c0 - col : c1 - col] = stored[:, top : top + r1 - r0, left : left + c1 - c0]
-    return out
 
 
 def read_thinned(href: str, index: int, scale: float, side_px: int, *, is_class: bool = False) -> NDArray[np.uint16]:

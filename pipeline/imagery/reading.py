@@ -22,7 +22,13 @@ def read_assets(scene: Scene, bands: Sequence[str], geobox: GeoBox) -> NDArray[n
         by_file.setdefault((asset.href, asset.scale, band == SCL), []).append(k)
     for (href, scale, is_class), places in by_file.items():
         indexes = [scene.assets[bands[k]].index for k in places]
-        out[places] = read_window(href, indexes, scale, geobox, is_class=is_class)
+        layers = out[places[0] : places[-1] + 1]
+        if len(layers) == len(places):
+            read_window(href, indexes, scale, geobox, layers, is_class=is_class)
+        else:
+            layers = np.empty((len(places), *geobox.shape), dtype=np.uint16)
+            read_window(href, indexes, scale, geobox, layers, is_class=is_class)
+            out[places] = layers
     return out
 
 
