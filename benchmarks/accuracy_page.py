@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from benchmarks.accuracy_real import AmazonScore, BelgiumScore
-from benchmarks.accuracy_simulated import REASONS, SIZES, Found, MapScore, PairScore, wilson
+from benchmarks.accuracy_simulated import CAUSES, REASONS, SIZES, Found, MapScore, PairScore, wilson
 
 _AT_LEAST_HALF = (2, 3)  # size classes from 0.5 ha
 _DEMANDED = 0.8
@@ -61,6 +61,8 @@ def page(
         "Precision and recall compare pixels with pixels at least half dug; in the second precision a pixel beside "
         "workings counts as right. Hectares of nominal 10 m cells; bias is mapped against true hectares.",
         _map_table(maps),
+        "Wrongly drawn ground, hectares by what lies there.",
+        _wrong_table(maps),
         "## Simulated: opening dates",
         "Of new sites on complexes that opened between the periods: is the first opening in the reported interval?",
         _date_table(pairs),
@@ -90,7 +92,7 @@ def _sentences(
     reached = "is reached" if large and hits >= _DEMANDED * len(large) else "is not reached"
     lines = [
         f"Simulated: of {len(large)} complexes of 0.5 ha or more that opened between two dry seasons, {hits} were "
-        f"reported ({_share(hits, len(large))}). The {_DEMANDED:.0%} that this project asks of itself {reached}.",
+        f"reported ({_share(hits, len(large))}). The {_share(_DEMANDED, 1)} that this project asks for {reached}.",
     ]
     small = [f for f in found if f.size == 0]
     lines.append(
@@ -168,10 +170,9 @@ def _cause_table(pairs: Sequence[PairScore]) -> str:
     scenarios = list(dict.fromkeys(pair.scenario for pair in pairs))
     watched = {s: sum(p.watched_km2 for p in pairs if p.scenario == s) for s in scenarios}
     count = Counter((alarm.cause, pair.scenario) for pair in pairs for alarm in pair.false_alarms)
-    ranked = _ranked(alarm.cause for pair in pairs for alarm in pair.false_alarms)
     rows = [
         [cause, *(f"{_per_100(count[cause, s], watched[s])} ({count[cause, s]})" for s in scenarios)]
-        for cause, _ in ranked
+        for cause in CAUSES
     ]
     return _table(("cause, per 100 km² and comparison (count)", *scenarios), rows)
 
@@ -188,11 +189,17 @@ def _map_table(maps: Sequence[MapScore]) -> str:
                 _share(m.both_ha, m.mapped_ha),
                 _share(m.near_ha, m.mapped_ha),
                 _share(m.both_ha, m.truth_pixels_ha),
-                f"{m.observed_share:.1%}",
+                f"{100 * m.observed_share:.1f} %",
             ]
             for m in maps
         ],
     )
+
+
+def _wrong_table(maps: Sequence[MapScore]) -> str:
+    causes = sorted({name for m in maps for name, ha in m.wrong_ha.items() if ha})
+    rows = [[f"{m.scenario}, {m.period}", *(f"{m.wrong_ha.get(name, 0):.1f}" for name in causes)] for m in maps]
+    return _table(("map", *causes), rows)
 
 
 def _date_table(pairs: Sequence[PairScore]) -> str:
@@ -235,7 +242,7 @@ def _amazon_table(amazon: AmazonScore) -> str:
 def _belgium_text(belgium: BelgiumScore) -> str:
     told = ", ".join(f"{n} {state}" for state, n in belgium.changes.items()) or "no change of any state"
     mapped = ", ".join(f"{name} {ha:.2f} ha" for name, ha in belgium.mapped_ha.items())
-    seen = ", ".join(f"{name} {share:.1%}" for name, share in belgium.observed_share.items())
+    seen = ", ".join(f"{name} {100 * share:.1f} %" for name, share in belgium.observed_share.items())
     return (
         f"**Belgium, no mining.** {belgium.watched_ha:.1f} ha of fields, 118 real dates with clouds and scene "
         "classification, September to November 2017 against September to November 2018; everything reported is a false "
@@ -263,12 +270,12 @@ def _ranked(names: Iterable[str]) -> list[tuple[str, int]]:
 
 
 def _share(part: float, whole: float) -> str:
-    return f"{part / whole:.0%}" if whole else "–"
+    return f"{100 * part / whole:.0f} %" if whole else "–"
 
 
 def _interval(hits: int, n: int) -> str:
     bounds = wilson(hits, n)
-    return "–" if bounds is None else f"{hits / n:.0%} ({bounds[0]:.0%} to {bounds[1]:.0%})"
+    return "–" if bounds is None else f"{_share(hits, n)} ({_share(bounds[0], 1)} to {_share(bounds[1], 1)})"
 
 
 def _per_100(count: int, km2: float) -> str:

@@ -37,6 +37,7 @@ REASONS = (
     "below the strong threshold, too small or alone",
 )
 REGISTRATION, REMNANT = "registration", "cloud remnant or haze"
+CAUSES = ("burn", "field", "road", "river", "village", "pond", "rock", "orchard", "regrowth", REGISTRATION, REMNANT)
 _UPPER_HA = (0.1, 0.5, 2.0)
 _CELL_HA = PIXEL_M**2 / 1e4
 _COVERED = 0.25
@@ -102,7 +103,8 @@ class PairScore:
 class MapScore:
     """The map of one period in hectares: drawn, true (shares of pixels), and both by pixels at least half dug.
 
-    `near_ha` is drawn ground with workings in the pixel or beside it.
+    `near_ha` is drawn ground with workings in the pixel or beside it; `wrong_ha` drawn ground without any in the
+    pixel, by what lies there.
     """
 
     scenario: str
@@ -113,6 +115,7 @@ class MapScore:
     both_ha: float
     near_ha: float
     observed_share: float
+    wrong_ha: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -168,7 +171,8 @@ def score_pair(run: Path, archive: Path, before: str, after: str) -> PairScore:
 def score_map(run: Path, archive: Path, period: str) -> MapScore:
     """The map of one period against the truth of its middle day."""
     total = Counter[str]()
-    scenario = json.loads((archive / "scenario.json").read_text(encoding="utf-8"))["name"]
+    wrong = Counter[str]()
+    record = json.loads((archive / "scenario.json").read_text(encoding="utf-8"))
     for path in sorted((run / "rasters").glob(f"class_{period}_*.tif")):
         classes, transform, epsg = _raster(path)
         dug = _truth(archive, "disturbed", epsg, period, classes.shape, transform)
@@ -182,8 +186,11 @@ def score_map(run: Path, archive: Path, period: str) -> MapScore:
         total["half"] += int(half.sum())
         total["both"] += int((mapped & half).sum())
         total["near"] += int((mapped & ndimage.binary_dilation(dug > 0, _EIGHT)).sum())
+        cause = _truth(archive, "cause", epsg, period, classes.shape, transform)
+        for code, name in record["truth"]["causes"].items():
+            wrong[name] += int((mapped & (dug == 0) & (cause == int(code))).sum())
     return MapScore(
-        scenario=scenario,
+        scenario=record["name"],
         period=period,
         mapped_ha=total["mapped"] * _CELL_HA,
         true_ha=total["true"] / 100 * _CELL_HA,
@@ -191,6 +198,7 @@ def score_map(run: Path, archive: Path, period: str) -> MapScore:
         both_ha=total["both"] * _CELL_HA,
         near_ha=total["near"] * _CELL_HA,
         observed_share=total["observed"] / max(total["watched"], 1),
+        wrong_ha={name: count * _CELL_HA for name, count in wrong.items()},
     )
 
 

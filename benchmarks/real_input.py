@@ -17,11 +17,12 @@ from typing import Any
 import netCDF4
 import numpy as np
 import rasterio
+import shapely
 import yaml
 from numpy.typing import NDArray
 from rasterio.transform import from_origin
 
-from pipeline.areas.lattice import PIXEL_M, from_lonlat, to_lonlat, utm_epsg
+from pipeline.areas.lattice import PIXEL_M, from_lonlat, strip_bounds, to_lonlat, utm_epsg
 from pipeline.imagery.scene import BANDS, SCL
 
 AMAZON_AS_OF = date(2024, 12, 31)
@@ -79,7 +80,7 @@ class Place:
         return self.first_year is not None and self.windows[0][1].year < self.first_year <= self.windows[1][1].year
 
     def ring(self) -> list[list[float]]:
-        """Its square in longitude and latitude, counterclockwise."""
+        """Its square in longitude and latitude, cut at the meridian of its UTM zone, counterclockwise."""
         left, top, size = self.left, self.top, self.side * PIXEL_M
         return _ring(self.epsg, left, top - size, left + size, top)
 
@@ -192,8 +193,11 @@ def _opened(folder: Path, prefix: str) -> netCDF4.Dataset:
 def _ring(epsg: int, west: float, south: float, east: float, north: float) -> list[list[float]]:
     # A metre inside the outermost pixels, so that rounding never touches a tile beyond; every pixel centre stays in.
     west, south, east, north = west + 1, south + 1, east - 1, north - 1
-    corners = ((west, south), (east, south), (east, north), (west, north), (west, south))
-    return [[round(value, 7) for value in to_lonlat(epsg).transform(*corner)] for corner in corners]
+    corners = ((west, south), (east, south), (east, north), (west, north))
+    square = shapely.Polygon([to_lonlat(epsg).transform(*corner) for corner in corners])
+    # Ground beyond the zone's meridian belongs to a zone of which there are no pixels.
+    owned = shapely.intersection(square, shapely.box(*strip_bounds(epsg)))
+    return [[round(x, 7), round(y, 7)] for x, y in shapely.orient_polygons(owned).exterior.coords]
 
 
 def _write(

@@ -164,6 +164,7 @@ def test_a_map_is_held_against_the_truth_of_its_season(tmp_path, archive):
     assert score.true_ha == pytest.approx(0.42 + 0.24)
     assert score.both_ha == score.near_ha == pytest.approx(0.24)
     assert score.observed_share == 1
+    assert score.wrong_ha == {"vegetation": 0, "burn": 0, "field": pytest.approx(0.42)}
 
 
 def test_size_classes_begin_at_their_lower_bound():
