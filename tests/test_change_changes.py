@@ -131,12 +131,14 @@ def test_areas_of_a_change_are_those_of_its_pixels():
     assert change.observed_share == pytest.approx(3 / 5)
 
 
-def test_the_recovered_ground_is_that_of_the_earlier_period():
+def test_the_recovered_ground_is_what_of_the_earlier_period_was_seen_gone():
     change = only([[90, 80, 90]], [[0, 0, UNSEEN]], pond=[[0, 1, 0]])
-    assert (change.area_ha, change.area_loss_ha, change.area_gain_ha) == pytest.approx((0.03, 0.02, 0))
-    assert (change.bare_ha, change.pond_ha) == pytest.approx((0.02, 0.01))
+    assert (change.area_ha, change.area_loss_ha, change.area_gain_ha) == pytest.approx((0.02, 0.02, 0))
+    assert (change.bare_ha, change.pond_ha) == pytest.approx((0.01, 0.01))
     assert change.gain_geometry is None
-    assert change.probability == pytest.approx(0.8667, abs=1e-4)
+    assert change.probability == pytest.approx(0.85, abs=1e-4)
+    assert change.geometry.equals(only([[90, 80]], [[0, 0]]).geometry)
+    assert change.observed_share == pytest.approx(2 / 3)
 
 
 def days(period, which):

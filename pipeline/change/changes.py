@@ -62,7 +62,8 @@ def _change(
         return None
     opened = state in ("new", "expanded", "reopened")
     shown = before if state == "recovered" else after
-    ground = disturbed[shown]
+    # Of recovered ground only what was seen gone: a place without a look is not recovered.
+    ground = loss if state == "recovered" else later
     evidence = gain if opened else ground
     status = _status(cluster, state, gain, before, after)
     dates = (
@@ -82,8 +83,8 @@ def _change(
         area_ha=cluster.hectares(ground),
         area_gain_ha=cluster.hectares(gain),
         area_loss_ha=cluster.hectares(loss),
-        bare_ha=cluster.hectares(cluster.classes[shown] == BARE),
-        pond_ha=cluster.hectares(cluster.classes[shown] == POND),
+        bare_ha=cluster.hectares(ground & (cluster.classes[shown] == BARE)),
+        pond_ha=cluster.hectares(ground & (cluster.classes[shown] == POND)),
         last_clear_undisturbed=dates[0],
         first_clear_disturbed=dates[1],
         last_observed=day_of(cluster.days[after, 3, both], latest=True),

@@ -58,7 +58,7 @@ class Site:
 class SiteChange:
     """What happened at one site between two periods; the fields of changes.geojson that pixels decide.
 
-    `geometry` (lon/lat) is the disturbed ground of the later period, of the earlier one if recovered;
+    `geometry` (lon/lat) is the disturbed ground of the later period; if recovered, what of the earlier was seen gone;
     `gain_geometry` all newly disturbed pixels, None if there are none. `probability` is the mean over the evidence: the
     gain of new, expanded and reopened sites, else the ground of `geometry`. The dates bound the opening of that
     ground (docs/change.md); a date is None where no clear look bounds the interval.
