@@ -19,6 +19,12 @@ bench: .venv/dev.ok
 accuracy: .venv/dev.ok
 	$(BIN)/python -m benchmarks.accuracy
 
+# Where the labels lie that the default model is trained on.
+LABELS ?= ../shared/data/amazon_mining
+
+train: .venv/run.ok
+	$(BIN)/placerwatch train --data $(LABELS) --out models/default.npz
+
 # Pinned versions with hashes; the project itself is installed in place.
 .venv/run.ok: requirements/run.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

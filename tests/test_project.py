@@ -45,6 +45,13 @@ def test_both_lists_pin_the_same_versions():
     assert {name: dev.get(name) for name in run} == run
 
 
+def test_every_command_of_make_has_a_recipe():
+    text = (ROOT / "Makefile").read_text()
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", text, re.MULTILINE)
+    for target in phony.split():
+        assert re.search(rf"^{target}:[^\n]*\n\t", text, re.MULTILINE), f"make {target} would do nothing and not say so"
+
+
 def test_the_version_is_the_same_everywhere():
     assert PROJECT["version"] == pipeline.__version__
     assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == pipeline.__version__
