@@ -99,6 +99,18 @@ def test_the_version_follows_the_item_and_its_files(tmp_path):
     assert len({before, edited, found(tmp_path).scenes[0].version}) == 3
 
 
+def test_the_version_follows_the_pixels_where_size_and_item_stay(tmp_path):
+    bands = {"B08": np.random.default_rng(0).integers(1, 9999, (700, 700))}
+    write_scene(tmp_path, "a", "2021-02-01T09:30:00", bands, side=700)
+    path, before = tmp_path / "a" / "B08.tif", found(tmp_path).scenes[0].version
+    size = path.stat().st_size
+    assert found(tmp_path).scenes[0].version == before
+    with rasterio.open(path, "r+") as raster:
+        raster.write(raster.read()[:, ::-1])
+    assert path.stat().st_size == size
+    assert found(tmp_path).scenes[0].version != before
+
+
 def test_of_two_versions_of_one_acquisition_the_latest_is_kept(tmp_path):
     for name, made in (("old", "2021-02-01T12:00:00Z"), ("new", "2023-05-01T12:00:00Z")):
         write_scene(tmp_path, name, "2021-02-01T09:30:00", {}, side=8, **{"s2:generation_time": made})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,11 +20,14 @@ from odc.geo.geobox import GeoBox
 from pipeline.errors import SceneRejected, SourceUnavailable
 from pipeline.imagery.items import has_bands, is_item, scene_from_item, when_and_where
 from pipeline.imagery.plain import Lost, plain_scenes
+from pipeline.imagery.raster import short_name
 from pipeline.imagery.reading import overview_assets, read_assets
 from pipeline.imagery.safe import SafeMetadata, read_safe
 from pipeline.imagery.scene import Bbox, Scene, SceneList, Skipped, namesakes, newest_versions, touches
 
 _LARGEST_JSON = 10_000_000
+# Of each file; reading archives of terabytes whole at the start of each run would take longer than the run.
+_SAMPLES, _SAMPLE_BYTES = 16, 1 << 14
 _SAFE_KEYS = ("product_metadata", "product-metadata")
 
 
@@ -81,17 +85,15 @@ class FolderSource:
         return scenes, [*lost, *(Lost(skipped, scene.acquired, scene.bbox) for scene, skipped in others)]
 
     def _scene(self, path: Path, item: Mapping[str, Any]) -> Scene:
-        sizes: list[int] = []
+        content = hashlib.sha256(path.read_bytes())
 
         def resolve(href: str) -> str:
             place = resolve_href(href, path.parent, self.root)
             if not place.startswith(("http", "s3")):
-                sizes.append(Path(place).stat().st_size)
+                content.update(_sampled(Path(place)))
             return place
 
         scene = scene_from_item(item, resolve, offset=self.offset, safe=self._safe(path, item))
-        content = hashlib.sha256(path.read_bytes())
-        content.update(json.dumps(sizes).encode())
         return replace(scene, version=content.hexdigest()[:16])
 
     def _safe(self, path: Path, item: Mapping[str, Any]) -> SafeMetadata | None:
@@ -133,6 +135,21 @@ def remote_href(href: str) -> str:
     if parts.scheme not in ("http", "https", "s3") or not parts.netloc or not re.fullmatch(r"[!-~]{1,4000}", href):
         raise SceneRejected(f"asset address {href[:120]!r} is not an http(s) or s3 address")
     return href
+
+
+def _sampled(path: Path) -> bytes:
+    """Digest of a file's size and of bytes from all over it: a raster written anew differs nearly everywhere."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            digest = hashlib.sha256(str(size).encode())
+            last = max(size - _SAMPLE_BYTES, 0)
+            for start in sorted({last * k // (_SAMPLES - 1) for k in range(_SAMPLES)}):
+                file.seek(start)
+                digest.update(file.read(_SAMPLE_BYTES))
+    except OSError as error:
+        raise SceneRejected(f"{short_name(str(path))} cannot be read ({error.strerror})") from error
+    return digest.digest()
 
 
 def _is_file(path: Path) -> bool:
