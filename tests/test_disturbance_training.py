@@ -66,6 +66,13 @@ def test_the_card_says_where_its_labels_lie_and_claims_no_origin_it_does_not_kno
     assert "Amazon" not in page
 
 
+def test_labels_on_which_no_patch_is_judged_make_a_card_all_the_same(data, tmp_path):
+    rows = (data / "masks.csv").read_text().replace("no_mining", "unsure").replace(",mining,", ",unsure,")
+    (data / "masks.csv").write_text(rows)
+    card = train(data, tmp_path / "small.npz")
+    assert any("not known of those with mining" in line for line in card["limits"])
+
+
 def test_a_second_model_joins_the_index(data, tmp_path):
     for name in ("first", "second"):
         train(data, tmp_path / f"{name}.npz")
@@ -74,7 +81,8 @@ def test_a_second_model_joins_the_index(data, tmp_path):
 
 
 def test_a_patch_is_judged_by_trees_that_never_saw_its_cell(data, monkeypatch):
-    labels = Labels.read(data)
+    # Two places a cell: folds that split cells would show.
+    labels = replace(Labels.read(data), cell=np.arange(N_PLACES) // 2)
     seen = []
 
     def remember(samples, seed):
@@ -85,6 +93,8 @@ def test_a_patch_is_judged_by_trees_that_never_saw_its_cell(data, monkeypatch):
     training.cross_validate(training.draw(labels, 0), labels, 0)
     held_out = [set(range(N_PLACES)) - known for known in seen]
     assert sorted(place for fold in held_out for place in fold) == list(range(N_PLACES))
+    for known, fold in zip(seen, held_out, strict=True):
+        assert not {place // 2 for place in known} & {place // 2 for place in fold}
 
 
 def test_every_patch_weighs_the_same_and_unsure_pixels_do_not_count(data):

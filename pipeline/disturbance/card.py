@@ -153,9 +153,9 @@ def _counts(pixels: dict[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in pixels.items())
 
 
-def _two(value: float) -> str:
-    return f"{value:.2f}"
+def _two(value: float | None) -> str:
+    return "not known" if value is None else f"{value:.2f}"
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+def _percent(share: float | None) -> str:
+    return "not known" if share is None else f"{100 * share:.1f} %"
