@@ -14,7 +14,9 @@ from pydantic_core import ErrorDetails
 
 from pipeline.areas import Area, read_areas
 from pipeline.config import Config
-from pipeline.errors import BadInput, Problems
+from pipeline.disturbance import find_model
+from pipeline.errors import BadInput, ModelError, Problems
+from pipeline.simulation import scenario_names
 
 MAX_BYTES = 1_000_000
 _Path = tuple[str | int, ...]
@@ -190,9 +192,24 @@ def _read_named_areas(base: Path, data: Mapping[Hashable, Any]) -> tuple[tuple[A
 
 
 def _missing_inputs(base: Path, data: Mapping[Hashable, Any], lines: Mapping[_Path, int]) -> Iterator[str]:
-    source = data.get("source")
-    if isinstance(source, dict) and source.get("kind") == "folder" and isinstance(source.get("path"), str):
-        folder = base / source["path"]
-        if not folder.is_dir():
-            line = lines.get(("source", "path"), 1)
-            yield f"line {line}: source.path: no folder {source['path']!r} beside the config; give one that exists"
+    """What the config names and is not there: a folder of imagery, a scenario, a model."""
+    kind, path = _text_at(data, "source", "kind"), _text_at(data, "source", "path")
+    if kind == "folder" and path is not None and not (base / path).is_dir():
+        line = lines.get(("source", "path"), 1)
+        yield f"line {line}: source.path: no folder {path!r} beside the config; give one that exists"
+    scenario, model = _text_at(data, "source", "scenario"), _text_at(data, "disturbance", "model")
+    if kind == "simulation" and scenario is not None and scenario not in scenario_names():
+        line = lines.get(("source", "scenario"), 1)
+        yield f"line {line}: source.scenario: {scenario!r} is not known; choose one of: {', '.join(scenario_names())}"
+    try:
+        if model is not None:
+            find_model(model, base)
+    except ModelError as error:
+        yield f"line {lines.get(('disturbance', 'model'), 1)}: disturbance.model: {error}"
+
+
+def _text_at(data: Mapping[Hashable, Any], section: str, key: str) -> str | None:
+    """A setting that is text; None where it is not, which the settings' own check tells."""
+    part = data.get(section)
+    value = part.get(key) if isinstance(part, dict) else None
+    return value if isinstance(value, str) else None
