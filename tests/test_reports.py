@@ -19,18 +19,23 @@ def test_the_summary_names_the_three_files_and_what_was_found() -> None:
     assert "new" in text
 
 
-def with_disturbed(hectares: float | None, **changed: object) -> RunResult:
+def with_disturbed(hectares: float | None, share: float = 0.929, **changed: object) -> RunResult:
     result = make_result(changes=(), **changed)
     *others, total = result.footprint.rows
-    return replace(result, footprint=Footprint((*others, replace(total, disturbed_ha=hectares))))
+    row = replace(total, disturbed_ha=hectares, observed_share=share)
+    return replace(result, footprint=Footprint((*others, row)))
 
 
 def test_a_run_that_finds_nothing_says_where_and_does_not_say_that_there_is_no_mining() -> None:
-    for hectares in (0.0, None):
-        result = with_disturbed(hectares)
-        for text in (summary(result, Path("out")), map_html(result)):
-            assert "No disturbed ground was found where the ground was seen." in text
-            assert "no mining" not in text.replace("does not mean no mining", "")
+    for text in (summary(with_disturbed(0.0), Path("out")), map_html(with_disturbed(0.0))):
+        assert "No disturbed ground was found where the ground was seen." in text
+        assert "no mining" not in text.replace("does not mean no mining", "")
+
+
+def test_a_run_that_saw_nothing_finds_nothing_and_says_why() -> None:
+    for text in (summary(with_disturbed(None, 0.0), Path("out")), map_html(with_disturbed(None, 0.0))):
+        assert "None of the watched ground was observed in 2021-dry: nothing can be told of it." in text
+        assert "No disturbed ground" not in text
 
 
 def test_disturbed_ground_that_did_not_change_is_not_told_as_none() -> None:

@@ -75,6 +75,8 @@ class RunResult:
     @property
     def without_changes(self) -> str:
         """What to say where no change is reported: that nothing changed is not that nothing is disturbed."""
+        if not self.watched.observed_share:
+            return f"None of the watched ground was observed in {self.after.name}: nothing can be told of it."
         if not self.watched.disturbed_ha:
             return "No disturbed ground was found where the ground was seen."
         ground = f"{self.watched.disturbed_ha:,.1f} ha of disturbed ground are on the map of {self.after.name}"
