@@ -83,6 +83,11 @@ def test_a_site_opened_after_a_median_that_did_not_show_it_and_before_one_that_d
     assert site.first_clear_disturbed == EPOCH + timedelta(days=day(2, 2))
 
 
+def test_a_site_mostly_not_observed_before_has_no_undisturbed_day():
+    assert only([[0, UNSEEN, UNSEEN]], [[90, 90, 90]]).last_clear_undisturbed is None
+    assert only([[0, UNSEEN]], [[90, 90]]).last_clear_undisturbed == EPOCH + timedelta(days=day(0, 1))
+
+
 def test_a_doubtful_trace_before_does_not_make_a_site_older():
     site = only([[65, 0, 0]], [[90, 95, 90]])
     assert (site.first_seen, site.status, site.site_id) == ("p1", "provisional", "PW-33N-50001-039999")

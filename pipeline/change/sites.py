@@ -122,17 +122,22 @@ def periods_gone(cluster: Cluster, shown: int, start: int) -> int:
 
 
 def opening_interval(cluster: Cluster) -> tuple[date | None, date | None]:
-    """Last clear undisturbed and first clear disturbed day of the ground disturbed in the first period that stands."""
+    """Last clear undisturbed and first clear disturbed day of the ground disturbed in the first period that stands.
+
+    The first is None where less than half of that ground was seen undisturbed before: the rest may be older.
+    """
     first = int(np.argmax(cluster.stands))
     opened = cluster.disturbed[first]
     undisturbed: list[date] = []
-    left = opened.copy()
+    left, whole = opened.copy(), np.zeros_like(opened)
     for period in range(first - 1, -1, -1):
         seen = left & cluster.observed[period]
         day = day_of(cluster.days[period, 1, seen & ~cluster.disturbed[period]])
         undisturbed += [day] if day else []
+        whole |= seen & ~cluster.disturbed[period]
         left &= ~seen
-    return min(undisturbed, default=None), day_of(cluster.days[first, 2, opened])
+    known = cluster.share(whole, opened) >= OBSERVED_SHARE
+    return min(undisturbed, default=None) if known else None, day_of(cluster.days[first, 2, opened])
 
 
 def _zone_of(cluster: Cluster) -> int:
