@@ -18,6 +18,8 @@ LIMITS = (
     "The figures of a scenario rest on one seed and a few dozen complexes: read the intervals, not the percentages.",
     "A complex counts as reported if one newly mapped pixel of a reported change lies in its outline; the last column "
     "asks that a quarter of its dug ground is covered.",
+    "Each simulated wet season has six looks, the last four, part of them cloudy: where none sees the ground at its "
+    "greenest, a dry field cannot be told from workings by its season, and such fields lead the false alarms.",
     "A pit, or a site under 0.1 ha, is below the mapping unit: it is found only as part of a cluster.",
     "Truth is the ground on the middle day of a season; the map is the median of its clear looks.",
     "The Amazon pairs trained the model. What is reported there shows that real input runs through the whole path; it "
@@ -40,7 +42,7 @@ def page(
         f"Written by `make accuracy` (`python -m benchmarks.accuracy`). Model `{card['name']}`, SHA-256 `{sha256}`; "
         "settings as shipped.",
         "## In short",
-        "\n".join(f"- {line}" for line in _sentences(pairs, found, amazon, belgium, card)),
+        "\n".join(f"- {line}" for line in _sentences(pairs, maps, found, amazon, belgium, card)),
         "## Limits of these figures",
         "\n".join(f"- {line}" for line in LIMITS),
         "## Simulated: complexes opened between two dry seasons",
@@ -82,6 +84,7 @@ def page(
 
 def _sentences(
     pairs: Sequence[PairScore],
+    maps: Sequence[MapScore],
     found: Sequence[Found],
     amazon: AmazonScore | None,
     belgium: BelgiumScore | None,
@@ -109,6 +112,14 @@ def _sentences(
             f"{_per_100(len(alarms), watched)} per 100 km² and comparison ({causes or 'none'}); "
             f"{sum(alarm.confidence != 'low' for alarm in alarms)} of them with more than low confidence."
         )
+    mapped, true = sum(m.mapped_ha for m in maps), sum(m.true_ha for m in maps)
+    wrong = sum((Counter(m.wrong_ha) for m in maps), Counter[str]())
+    worst = ", ".join(name for name, _ in wrong.most_common(3))
+    lines.append(
+        f"Simulated: the maps of single seasons draw {mapped:.0f} ha where {true:.0f} ha are disturbed; of what they draw, "
+        f"{_share(sum(m.both_ha for m in maps), mapped)} is workings. Most of the rest is {worst or 'nothing'}: do not "
+        "quote mapped hectares without a reference sample."
+    )
     if amazon is not None:
         lines.append(
             f"Real, training ground: of {amazon.new} Amazon places with clear new workings, {amazon.new_reported} were "
