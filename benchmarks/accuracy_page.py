@@ -18,8 +18,8 @@ LIMITS = (
     "The figures of a scenario rest on one seed and a few dozen complexes: read the intervals, not the percentages.",
     "A complex counts as reported if one newly mapped pixel of a reported change lies in its outline; the last column "
     "asks that a quarter of its dug ground is covered.",
-    "A simulated wet season has a handful of looks, far fewer than a real one, and clouds: where none sees the ground at its "
-    "greenest, a dry field cannot be told from workings by its season, and such fields lead the false alarms.",
+    "A simulated wet season has a handful of looks, far fewer than a real one, and clouds: where none sees the ground "
+    "at its greenest, a dry field cannot be told from workings by its season, and such fields lead the false alarms.",
     "A pit, or a site under 0.1 ha, is below the mapping unit: it is found only as part of a cluster.",
     "Truth is the ground on the middle day of a season; the map is the median of its clear looks.",
     "The Amazon pairs trained the model. What is reported there shows that real input runs through the whole path; it "
@@ -117,8 +117,8 @@ def _sentences(
     worst = ", ".join(name for name, _ in wrong.most_common(3))
     lines.append(
         f"Simulated: the maps of single seasons draw {mapped:.0f} ha where {true:.0f} ha are disturbed; of what they "
-        f"draw, {_share(sum(m.both_ha for m in maps), mapped)} is workings. Most of the rest is {worst or 'nothing'}: do not "
-        "quote mapped hectares without a reference sample."
+        f"draw, {_share(sum(m.both_ha for m in maps), mapped)} is workings. Most of the rest is {worst or 'nothing'}: do "
+        "not quote mapped hectares without a reference sample."
     )
     if amazon is not None:
         lines.append(
