@@ -117,8 +117,8 @@ def _sentences(
     worst = ", ".join(name for name, _ in wrong.most_common(3))
     lines.append(
         f"Simulated: the maps of single seasons draw {mapped:.0f} ha where {true:.0f} ha are disturbed; of what they "
-        f"draw, {_share(sum(m.both_ha for m in maps), mapped)} is workings. Most of the rest is {worst or 'nothing'}: do "
-        "not quote mapped hectares without a reference sample."
+        f"draw, {_share(sum(m.both_ha for m in maps), mapped)} is workings. Most of the rest is {worst or 'nothing'}: "
+        "do not quote mapped hectares without a reference sample."
     )
     if amazon is not None:
         lines.append(
