@@ -161,11 +161,24 @@ def test_items_of_another_sensor_are_none_of_our_business(tmp_path):
 
 def test_json_that_is_no_item_is_passed_over(tmp_path):
     write_scene(tmp_path, "a", "2021-02-01T09:30:00", {}, side=8)
-    (tmp_path / "broken.json").write_text("{")
-    (tmp_path / "deep.json").write_text("[" * 200_000)
     (tmp_path / "list.json").write_text("[1, 2]")
+    (tmp_path / "other.json").write_text('{"type": "FeatureCollection"}')
+    result = found(tmp_path)
+    assert (len(result.scenes), result.skipped) == (1, ())
+
+
+def test_broken_json_may_have_been_an_item_and_is_named(tmp_path):
+    item = write_scene(tmp_path, "a", "2021-02-01T09:30:00", {}, side=8)
+    write_scene(tmp_path, "b", "2021-03-01T09:30:00", {}, side=8)
+    item.write_text(item.read_text()[:200])
+    (tmp_path / "deep.json").write_text("[" * 200_000)
     (tmp_path / "binary.json").write_bytes(b"\xff\xfe\x00")
-    assert len(found(tmp_path).scenes) == 1
+    result = found(tmp_path)
+    assert [scene.id for scene in result.scenes] == ["b"]
+    assert [(s.scene_id, s.failed) for s in result.skipped] == [
+        (name, True) for name in ("binary.json", "deep.json", "items/a.json")
+    ]
+    assert "is not readable JSON" in result.skipped[2].reason
 
 
 @pytest.mark.parametrize(

@@ -69,20 +69,29 @@ class FolderSource:
     def _list(self) -> tuple[list[Scene], list[Lost]]:
         if not self.root.is_dir():
             raise SourceUnavailable(f"imagery folder {self.root} does not exist; check source.path in the config")
-        items = [(path, item) for path in sorted(self.root.rglob("*.json")) if (item := _item(path)) is not None]
-        if not items:
-            return plain_scenes(self.root, self.offset)
-        scenes: list[Scene] = []
+        items: list[tuple[Path, str, dict[str, Any]]] = []
         lost: list[Lost] = []
-        for path, item in items:
+        for path in sorted(self.root.rglob("*.json")):
+            name = path.relative_to(self.root).as_posix()
+            try:
+                item = _item(path)
+            except SceneRejected as error:
+                lost.append(Lost(Skipped(name, str(error), failed=True)))
+                continue
+            if item is not None:
+                items.append((path, name, item))
+        if not items:
+            scenes, others = plain_scenes(self.root, self.offset)
+            return scenes, lost + others
+        scenes = []
+        for path, name, item in items:
             try:
                 if has_bands(item):
                     scenes.append(self._scene(path, item))
             except SceneRejected as error:
-                name = path.relative_to(self.root).as_posix()
                 lost.append(Lost(Skipped(name, str(error), failed=True), *when_and_where(item)))
-        scenes, others = namesakes(scenes)
-        return scenes, [*lost, *(Lost(skipped, scene.acquired, scene.bbox) for scene, skipped in others)]
+        scenes, doubled = namesakes(scenes)
+        return scenes, [*lost, *(Lost(skipped, scene.acquired, scene.bbox) for scene, skipped in doubled)]
 
     def _scene(self, path: Path, item: Mapping[str, Any]) -> Scene:
         content = hashlib.sha256(path.read_bytes())
@@ -167,10 +176,13 @@ def _split(href: str) -> SplitResult:
 
 
 def _item(path: Path) -> dict[str, Any] | None:
+    """The STAC item of a file, None if it is something else; SceneRejected if it is broken: it may have been one."""
     try:
         if path.stat().st_size > _LARGEST_JSON:
             return None
         document = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return None
+    except (OSError, ValueError, RecursionError) as error:
+        raise SceneRejected(
+            f"is not readable JSON ({str(getattr(error, 'strerror', None) or error)[:120]}); write it again or take it away"
+        ) from error
     return document if is_item(document) else None
