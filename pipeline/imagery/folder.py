@@ -27,7 +27,7 @@ from pipeline.imagery.scene import Bbox, Scene, SceneList, Skipped, namesakes, n
 
 _LARGEST_JSON = 10_000_000
 # Of each file; reading archives of terabytes whole at the start of each run would take longer than the run.
-_SAMPLES, _SAMPLE_BYTES = 16, 1 << 14
+_SAMPLES, _SAMPLE_BYTES = 16, 1 << 12
 _SAFE_KEYS = ("product_metadata", "product-metadata")
 
 
@@ -182,7 +182,6 @@ def _item(path: Path) -> dict[str, Any] | None:
             return None
         document = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
-        raise SceneRejected(
-            f"is not readable JSON ({str(getattr(error, 'strerror', None) or error)[:120]}); write it again or take it away"
-        ) from error
+        found = str(getattr(error, "strerror", None) or error)[:120]
+        raise SceneRejected(f"is not readable JSON ({found}); write it again or take it away") from error
     return document if is_item(document) else None
