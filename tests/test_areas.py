@@ -106,6 +106,7 @@ def test_chosen_zones_keep_the_declared_order(write):
 
 
 BOWTIE = Polygon([(16, 4), (16.2, 4.2), (16.2, 4), (16, 4.2)])
+FIJI_WEST, FIJI_EAST = box(179.8, -17, 180, -16.8), box(-180, -17, -179.8, -16.8)
 OPEN = {"type": "Polygon", "coordinates": [[[16, 4], [16.1, 4], [16.1, 4.1], [16, 4.1]]]}
 
 
@@ -136,7 +137,8 @@ def ring(*positions):
         (ring([16, 4], [float("nan"), 4], [16.1, 5], [16, 4]), "not finite"),
         (box(8.0, 100.0, 8.5, 100.5), "wrong order .* no latitude exceeds 90"),
         (box(500000, 490000, 510000, 500000), r"not degrees .* reproject the layer to WGS 84"),
-        (box(-179, 4, 179, 4.1), "cut it there in two"),
+        (box(-179, 4, 179, 4.1), "declare what lies on either side as two areas"),
+        (MultiPolygon([FIJI_WEST, FIJI_EAST]), "declare what lies on either side as two areas"),
         (box(16, 82.9, 16.1, 83.2), "Sentinel-2 covers land from -56 to 83"),
         (box(16, -57, 16.1, -55), "Sentinel-2 covers land"),
         (box(10, 4, 14, 8), r"covers 195,856 km2, more than the 100,000"),
@@ -147,6 +149,11 @@ def test_a_bad_geometry_is_told_with_its_feature_and_remedy(write, geometry, tol
     (problem,) = problems_of(write(feature(geometry, zone_id="carnot")))
     assert problem.startswith(str(write(feature(geometry))) + ": feature 1 (carnot): ")
     assert re.search(told, problem)
+
+
+def test_two_areas_may_meet_at_the_antimeridian(write):
+    areas = read_areas([write(feature(FIJI_WEST, zone_id="west"), feature(FIJI_EAST, zone_id="east"))])
+    assert {tile.epsg for tile in watch_tiles(areas)} == {32701, 32760}
 
 
 @pytest.mark.parametrize(

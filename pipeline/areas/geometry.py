@@ -92,8 +92,8 @@ def _check_degrees(geometry: BaseGeometry) -> None:
         raise BadGeometry(f"its coordinates are not degrees ({extent}): reproject the layer to WGS 84 (EPSG:4326)")
     if east - west > 180:
         raise BadGeometry(
-            f"it spans {east - west:g} degrees of longitude: if it crosses the antimeridian, cut it there in two "
-            "(RFC 7946, 3.1.9)"
+            f"it spans {east - west:g} degrees of longitude: if it crosses the antimeridian, declare what lies on "
+            "either side as two areas"
         )
 
 
