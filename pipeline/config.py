@@ -70,7 +70,10 @@ class Imagery(_Section):
     rescue_bright_ground: bool = Field(default=True, description="give back bare ground that is flagged as cloud")
     rescue_share: float = Field(default=0.6, ge=0.3, le=1, description="of looks flagged before ground is given back")
     season_days: int = Field(default=240, ge=0, le=365, description="days before and after, read for the greenest look")
-    max_season_scenes: int = Field(default=12, ge=1, le=60, description="of each side, least cloudy first")
+    max_season_scenes: int = Field(default=12, ge=1, le=60, description="of each side, spread over it, least cloudy")
+    season_distance_days: int = Field(
+        default=60, ge=0, le=365, description="a look this far from the period's looks shows another season"
+    )
 
 
 class Disturbance(_Section):
@@ -89,6 +92,7 @@ class Change(_Section):
     minimum_mapping_unit_ha: float = Field(default=0.1, ge=0, le=100, description="smaller objects are not mapped")
     link_m: float = Field(default=30, ge=10, le=500, description="parts closer than this are one site, metres")
     green_ndvi: float = Field(default=0.45, gt=0, lt=1, description="greener within the year: seasonal, not workings")
+    min_season_looks: int = Field(default=2, ge=1, le=60, description="fewer: the other season was not seen")
 
     @model_validator(mode="after")
     def _tiers(self) -> Change:

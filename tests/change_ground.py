@@ -26,11 +26,23 @@ def day(period, which):
     return (date(2020 + period, 1, 1) - date(1970, 1, 1)).days + 10 * which
 
 
-def ground(*maps, pond=None, greenest=(None, BARREN), looks=5, zone=0, epsg=32633, top=-40000, left=50000, area=100.0):
+def ground(
+    *maps,
+    pond=None,
+    greenest=(None, BARREN),
+    looks=5,
+    season_looks=None,
+    zone=0,
+    epsg=32633,
+    top=-40000,
+    left=50000,
+    area=100.0,
+):
     """Candidates of percent maps (y, x), one a period, -1 unobserved; pixels below 50 % in all periods fall away.
 
     `pond` is the share of the probability that is pond (y, x); `greenest` NDVI before and after, one pair or one
-    a period; the north-west pixel is (top, left) on the lattice.
+    a period, each side seen in three looks unless `season_looks` gives others; the north-west pixel is (top, left) on
+    the lattice.
     """
     percent = np.array(maps, np.int32)
     at = np.nonzero(percent.max(axis=0) >= 50)
@@ -41,6 +53,7 @@ def ground(*maps, pond=None, greenest=(None, BARREN), looks=5, zone=0, epsg=3263
     in_pond = np.rint(p * 100 * wet).astype(np.int32)
     pairs = [greenest] * len(maps) if not isinstance(greenest, list) else greenest
     green = np.array([[NODATA if v is None else round((v + 1) * 10_000) for v in pair] for pair in pairs], np.uint16)
+    seen = np.where(green == NODATA, 0, 3) if season_looks is None else np.broadcast_to(season_looks, green.shape)
     days = np.array([[day(t, which) for which in range(4)] for t in range(len(maps))], np.uint16)
     return Candidates(
         epsg=epsg,
@@ -51,6 +64,7 @@ def ground(*maps, pond=None, greenest=(None, BARREN), looks=5, zone=0, epsg=3263
         looks=np.where(unseen, 0, looks).astype(np.uint16),
         days=np.where(unseen[:, None], NODATA, days[:, :, None]).astype(np.uint16),
         greenest=np.repeat(green[:, :, None], n, axis=2),
+        season_looks=np.repeat(seen[:, :, None], n, axis=2).astype(np.uint16),
         zone=np.broadcast_to(np.array(zone, np.int16), percent.shape[1:])[at].astype(np.int16),
         area_m2=np.full(n, area),
     )

@@ -22,6 +22,7 @@ def composite(tile=TILE, looks=4):
         rescued=np.zeros(SIDE, np.uint16),
         days=np.stack([plane + i for i in range(4)]).astype(np.uint16),
         greenest=np.stack([plane + 7, plane + 8]).astype(np.uint16),
+        season_looks=np.stack([plane + 9, plane + 10]).astype(np.uint16),
     )
 
 

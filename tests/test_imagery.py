@@ -229,6 +229,15 @@ def test_the_greenest_clear_look_of_each_side_is_kept():
     assert (made.looks == 1).all()
 
 
+def test_only_looks_far_from_the_period_show_another_season():
+    after = {"near": green(900, 2700), "far": green(900, 2700, [[4, 9, 4]] * 2), "farther": green(900, 2700)}
+    days = {"near": "2021-03-20", "far": "2021-05-20", "farther": "2021-06-20"}
+    plan = LookPlan((scene("p", "2021-02-01"),), (), tuple(scene(name, day) for name, day in days.items()))
+    made, _ = composed({"p": look(300), **after}, (), plan)
+    assert made.season_looks[1].tolist() == [[2, 1, 2]] * 2
+    assert not made.season_looks[0].any()
+
+
 def test_dark_water_is_seen_and_never_green():
     made, _ = composed({"b": green([[1, 1, 200]] * 2, [[30, 1000, 999]] * 2)}, (), LookPlan((), (scene("b"),)))
     assert made.greenest[0, 0].tolist() == [10000, 19980, 10000]
@@ -382,7 +391,14 @@ def test_the_least_cloudy_scenes_are_kept_in_order_of_time():
     ids, left_out = chosen(*scenes, given=Imagery(max_scenes=2))
     assert ids[0] == ["b", "d"]
     assert [(s.scene_id, s.failed) for s in left_out] == [("a", False), ("c", False)]
-    assert left_out[0].reason == "2 less cloudy scenes were enough"
+    assert left_out[0].reason == "2 other scenes were enough"
+
+
+def test_a_season_is_read_from_end_to_end_and_not_only_in_its_clearest_weeks():
+    days = ("2021-04-02", "2021-04-05", "2021-04-08", "2021-07-20", "2021-10-01")
+    scenes = [scene(f"s{k}", day, cloud_cover=5.0 + 20 * (k > 2)) for k, day in enumerate(days)]
+    ids, _ = chosen(*scenes, given=Imagery(max_season_scenes=3))
+    assert ids[2] == ["s0", "s3", "s4"]
 
 
 def test_seasons_have_their_own_limit():

@@ -19,8 +19,9 @@ _MARGIN_DEG = 0.01
 
 
 def watch_tiles(areas: Sequence[Area]) -> list[Tile]:
-    """Every tile that an area touches, once, sorted."""
-    return sorted({tile for area in areas for tile in tiles_of(area.geometry)})
+    """Every tile that holds a pixel of an area, once, sorted."""
+    touched = sorted({tile for area in areas for tile in tiles_of(area.geometry)})
+    return [tile for tile in touched if (zone_index(tile, areas) != NOT_WATCHED).any()]
 
 
 def zone_index(tile: Tile, areas: Sequence[Area]) -> NDArray[np.int16]:

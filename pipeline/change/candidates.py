@@ -26,6 +26,7 @@ class Candidates:
     looks      uint16 (T, n)       clear looks
     days       uint16 (T, 4, n)    days since 1970-01-01 of first, lower-median, upper-median, last clear look
     greenest   uint16 (T, 2, n)    (NDVI + 1) x 10 000 of the greenest look before and after; 65535 unseen
+    season_looks uint16 (T, 2, n)  clear looks before and after that are far enough to show another season
     zone       int16 (n,)          0 unassigned, i >= 1 the i-th declared zone
     area_m2    float64 (n,)        true area on the ellipsoid
     """
@@ -38,6 +39,7 @@ class Candidates:
     looks: NDArray[np.uint16]
     days: NDArray[np.uint16]
     greenest: NDArray[np.uint16]
+    season_looks: NDArray[np.uint16]
     zone: NDArray[np.int16]
     area_m2: NDArray[np.float64]
 
@@ -89,6 +91,7 @@ def candidates_of_tile(
         looks=np.stack([composite.looks[at] for composite in composites]),
         days=np.stack([composite.days[:, at[0], at[1]] for composite in composites]),
         greenest=np.stack([composite.greenest[:, at[0], at[1]] for composite in composites]),
+        season_looks=np.stack([composite.season_looks[:, at[0], at[1]] for composite in composites]),
         zone=zone[at].astype(np.int16),
         area_m2=cell_area[at].astype(np.float64),
     )
@@ -112,6 +115,6 @@ def merge(parts: Sequence[Candidates]) -> Candidates:
         )
     planes = {
         name: np.concatenate([getattr(part, name) for part in parts], axis=-1)[..., order]
-        for name in ("bare", "pond", "looks", "days", "greenest", "zone", "area_m2")
+        for name in ("bare", "pond", "looks", "days", "greenest", "season_looks", "zone", "area_m2")
     }
     return Candidates(epsg=parts[0].epsg, row=row, col=col, **planes)

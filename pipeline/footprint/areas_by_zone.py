@@ -55,6 +55,11 @@ class TileAreas:
     states: NDArray[np.int64]
     total: NDArray[np.int64]
 
+    def periods_unseen(self) -> list[int]:
+        """Periods, counted from 0, in which none of the tile's watched ground was observed."""
+        seen = self.total.sum(axis=1) - self.total[:, CLASSES.index(NOT_OBSERVED)]
+        return np.flatnonzero(seen == 0).tolist()
+
 
 def tile_areas(
     tile: Tile,

@@ -21,6 +21,7 @@ PLANE_NAMES = (
     "rescued",
     *(f"day_{which}" for which in ("first", "lower_median", "upper_median", "last")),
     *(f"greenest_{when}" for when in ("before", "after")),
+    *(f"season_looks_{when}" for when in ("before", "after")),
 )
 
 
@@ -33,6 +34,7 @@ class Composite:
     rescued       (y, x)     looks that the scene classification called cloud and the safeguard gave back
     days          (4, y, x)  days since 1970-01-01 of the first, lower-median, upper-median and last clear look
     greenest      (2, y, x)  (NDVI + 1) x 10 000 of the greenest clear look before and after the period
+    season_looks  (2, y, x)  number of those clear looks that are far enough from the period to show another season
     """
 
     geobox: GeoBox
@@ -41,6 +43,7 @@ class Composite:
     rescued: NDArray[np.uint16]
     days: NDArray[np.uint16]
     greenest: NDArray[np.uint16]
+    season_looks: NDArray[np.uint16]
 
     @property
     def observed(self) -> NDArray[np.bool_]:
@@ -49,17 +52,24 @@ class Composite:
         return seen
 
     def to_planes(self) -> NDArray[np.uint16]:
-        """All planes in one array (14, y, x), in the order of PLANE_NAMES."""
+        """All planes in one array (16, y, x), in the order of PLANE_NAMES."""
         return np.concatenate(
-            [self.reflectance, self.looks[np.newaxis], self.rescued[np.newaxis], self.days, self.greenest]
+            [
+                self.reflectance,
+                self.looks[np.newaxis],
+                self.rescued[np.newaxis],
+                self.days,
+                self.greenest,
+                self.season_looks,
+            ]
         )
 
     @classmethod
     def from_planes(cls, geobox: GeoBox, planes: NDArray[np.uint16]) -> Composite:
         """The composite of an array that `to_planes` made; raises ValueError if it is not of that shape and type."""
         if planes.shape != (len(PLANE_NAMES), *geobox.shape) or planes.dtype != np.uint16:
-            raise ValueError(f"planes are {planes.dtype} {planes.shape}, not uint16 (14, {geobox.shape})")
-        return cls(geobox, planes[:6], planes[6], planes[7], planes[8:12], planes[12:])
+            raise ValueError(f"planes are {planes.dtype} {planes.shape}, not uint16 (16, {geobox.shape})")
+        return cls(geobox, planes[:6], planes[6], planes[7], planes[8:12], planes[12:14], planes[14:])
 
     def cropped(self, halo: int) -> Composite:
         """Without the outer `halo` pixels on each side."""
@@ -87,10 +97,11 @@ def build_composite(
     unseen = looks < settings.min_clear_looks
     reflectance[:, unseen] = NODATA
     days[:, unseen] = NODATA
-    greenest = []
+    greenest, season_looks = [], []
     for season in (plan.before, plan.after):
-        best, lost = greenest_look(source, season, wide, settings, threads)
+        best, count, lost = greenest_look(source, season, plan.period, wide, settings, threads)
         greenest.append(best)
+        season_looks.append(count)
         skipped += lost
-    composite = Composite(wide, reflectance, looks, rescued, days, np.stack(greenest))
+    composite = Composite(wide, reflectance, looks, rescued, days, np.stack(greenest), np.stack(season_looks))
     return composite.cropped(margin), skipped

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -37,17 +38,22 @@ def choose_looks(
     for start, end, most in spans:
         last = min(end, as_of)
         found = source.find(bbox, start, last) if start <= last else None
-        scenes, skipped = _select(found.scenes, settings.max_cloud_cover, most, epsg) if found else ((), ())
+        if found is None:
+            chosen.append(())
+            continue
+        usable, skipped = _usable(found.scenes, settings.max_cloud_cover, epsg)
+        # The season is read from end to end: its clearest looks alone would all lie next to the dry season.
+        parts = 1 if start == period.start else most
+        scenes, spare = _select(usable, start, end, parts, most)
         chosen.append(scenes)
-        left_out.extend((*found.skipped, *skipped) if found else ())
+        left_out.extend((*found.skipped, *skipped, *spare))
     # A file that cannot be dated is reported by each search.
     return LookPlan(*chosen), tuple(dict.fromkeys(left_out))
 
 
-def _select(
-    scenes: tuple[Scene, ...], max_cloud: float, most: int, epsg: int | None
-) -> tuple[tuple[Scene, ...], tuple[Skipped, ...]]:
-    usable, skipped = [], []
+def _usable(scenes: Sequence[Scene], max_cloud: float, epsg: int | None) -> tuple[list[Scene], list[Skipped]]:
+    usable: list[Scene] = []
+    skipped: list[Skipped] = []
     for scene in scenes:
         cloud = scene.cloud_cover or 0.0
         if epsg is not None and scene.epsg not in (None, epsg):
@@ -56,9 +62,24 @@ def _select(
             skipped.append(Skipped(scene.id, f"cloud cover {cloud:.1f} % is above {max_cloud:g} %"))
         else:
             usable.append(scene)
-    by_cloud = sorted(usable, key=lambda s: (s.cloud_cover or 0.0, s.acquired, s.id))
-    skipped += [Skipped(s.id, f"{most} less cloudy scenes were enough") for s in by_cloud[most:]]
-    return tuple(sorted(by_cloud[:most], key=lambda s: (s.acquired, s.id))), tuple(skipped)
+    return usable, skipped
+
+
+def _select(
+    scenes: Sequence[Scene], start: date, end: date, parts: int, most: int
+) -> tuple[tuple[Scene, ...], tuple[Skipped, ...]]:
+    """At most `most` scenes: the least cloudy of each of `parts` equal spans of time, then the second of each, …."""
+    days = (end - start).days + 1
+    drawn = [0] * parts
+    ranked: list[tuple[int, Scene]] = []
+    for scene in sorted(scenes, key=lambda s: (s.cloud_cover or 0.0, s.acquired, s.id)):
+        part = (scene.acquired.date() - start).days * parts // days
+        ranked.append((drawn[part], scene))
+        drawn[part] += 1
+    # Sorting is stable: within a rank the least cloudy stay first.
+    ordered = [scene for _, scene in sorted(ranked, key=lambda pair: pair[0])]
+    skipped = tuple(Skipped(scene.id, f"{most} other scenes were enough") for scene in ordered[most:])
+    return tuple(sorted(ordered[:most], key=lambda s: (s.acquired, s.id))), skipped
 
 
 def other_zone(scene: Scene, epsg: int) -> Skipped:

@@ -53,11 +53,16 @@ def read_stack(
 
 
 def greenest_look(
-    source: Source, scenes: Sequence[Scene], geobox: GeoBox, settings: Imagery, threads: int
-) -> tuple[NDArray[np.uint16], tuple[Skipped, ...]]:
-    """(NDVI + 1) x 10 000 of the greenest clear look (y, x), 65535 where there is none; and scenes left out."""
+    source: Source, scenes: Sequence[Scene], near: Sequence[Scene], geobox: GeoBox, settings: Imagery, threads: int
+) -> tuple[NDArray[np.uint16], NDArray[np.uint16], tuple[Skipped, ...]]:
+    """(NDVI + 1) x 10 000 of the greenest clear look (y, x), 65535 where there is none; and scenes left out.
+
+    Between the two, how many clear looks (y, x) lie at least `season_distance_days` from every look in `near`.
+    """
     passes, skipped = overpasses(scenes, epsg_of(geobox))
+    distance = timedelta(days=settings.season_distance_days)
     best = np.full((threads, *geobox.shape), NODATA, dtype=np.uint16)
+    count = np.zeros_like(best)
 
     def fill(worker: int) -> tuple[Skipped, ...]:
         lost: tuple[Skipped, ...] = ()
@@ -65,13 +70,16 @@ def greenest_look(
             pair = np.empty((2, *geobox.shape), dtype=np.uint16)
             valid, scl = np.zeros(geobox.shape, dtype=np.bool_), np.full(geobox.shape, NO_SCL, dtype=np.uint8)
             lost += _read_pass(source, group, ("B04", "B08"), geobox, pair, valid, scl)
-            greener(pair[0], pair[1], clear_look(valid, scl, settings), best[worker])
+            clear = clear_look(valid, scl, settings)
+            greener(pair[0], pair[1], clear, best[worker])
+            if all(abs(group[0].acquired - look.acquired) >= distance for look in near):
+                count[worker] += clear
         return lost
 
     lost = chain.from_iterable(each(fill, threads, threads))
     # 65535 is no data, and one more than it is 0, so the largest wins and no data loses.
     greenest = (best + np.uint16(1)).max(axis=0) - np.uint16(1)
-    return greenest, skipped + tuple(sorted(lost, key=lambda s: s.scene_id))
+    return greenest, count.sum(axis=0, dtype=np.uint16), skipped + tuple(sorted(lost, key=lambda s: s.scene_id))
 
 
 def overpasses(scenes: Sequence[Scene], epsg: int) -> tuple[list[list[Scene]], tuple[Skipped, ...]]:

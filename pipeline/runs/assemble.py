@@ -75,7 +75,7 @@ class Stack:
 
 def _unobserved(tile: Tile) -> Composite:
     planes = np.full((len(PLANE_NAMES), TILE_PX, TILE_PX), NODATA, np.uint16)
-    planes[[PLANE_NAMES.index("looks"), PLANE_NAMES.index("rescued")]] = 0
+    planes[[i for i, name in enumerate(PLANE_NAMES) if "looks" in name or name == "rescued"]] = 0
     return Composite.from_planes(tile.geobox, planes)
 
 
@@ -128,12 +128,17 @@ def finish_tile(task: FinishTask) -> TileAreas:
 
 @dataclass(frozen=True)
 class Assembled:
-    """What all maps together tell; `class_keys` name the stored classes of each tile."""
+    """What all maps together tell.
+
+    `class_keys` name the stored classes of each tile; `unseen` are tiles of which a period, by number, shows no
+    watched ground at all.
+    """
 
     sites: tuple[Site, ...]
     changes: tuple[SiteChange, ...]
     footprint: Footprint
     class_keys: Mapping[Tile, str]
+    unseen: frozenset[tuple[Tile, int]]
 
 
 def assemble(
@@ -157,7 +162,8 @@ def assemble(
     tasks = [FinishTask(s, *_part(zones[s.tile.epsg], s.tile), class_keys[s.tile]) for s in tiles]
     measured = _whole(run_tasks(finish_tile, tasks, "classes"))
     per_tile = dict(zip(class_keys, measured, strict=True))
-    return Assembled(sites, changes, build_footprint(per_tile, areas, periods), class_keys)
+    unseen = frozenset((tile, t) for tile, part in per_tile.items() for t in part.periods_unseen())
+    return Assembled(sites, changes, build_footprint(per_tile, areas, periods), class_keys, unseen)
 
 
 def _whole(results: Sequence[R | Failure]) -> list[R]:

@@ -14,6 +14,7 @@ from typing import Any
 import rasterio
 
 import pipeline
+from pipeline.areas import Tile
 from pipeline.runs.execute import Failure
 from pipeline.runs.plan import Plan
 from pipeline.runs.store import code_version, sha256_of
@@ -38,11 +39,15 @@ _PACKAGES = (
 
 @dataclass(frozen=True)
 class Work:
-    """What became of every task of a run, in the order of the plan."""
+    """What became of every task of a run, in the order of the plan.
+
+    `unseen` are tiles of which a period, by number, shows no watched ground.
+    """
 
     plan: Plan
     rejected: Mapping[str, str]
     outcomes: tuple[TileOutcome | Failure, ...]
+    unseen: frozenset[tuple[Tile, int]]
 
     @property
     def failed(self) -> list[dict[str, str]]:
@@ -59,10 +64,12 @@ class Work:
 
     @property
     def not_observed(self) -> list[dict[str, str]]:
-        """Tiles of which a period shows nothing, with the reason."""
+        """Tiles of whose watched ground a period shows nothing, with the reason; failed tasks stand in `failed`."""
+        number = {period.name: t for t, period in enumerate(self.plan.periods)}
         rows = []
         for item, outcome in zip(self.plan.work, self.outcomes, strict=True):
-            if isinstance(outcome, TileOutcome) and outcome.observed_share == 0:
+            unseen = (item.tile, number[item.period.name]) in self.unseen
+            if unseen and isinstance(outcome, TileOutcome):
                 reason = "no clear look in any scene" if item.looks.period else "no scene"
                 rows.append({"tile": item.tile.id, "period": item.period.name, "reason": reason})
         return rows

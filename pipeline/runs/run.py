@@ -104,25 +104,30 @@ def run_programme(path: Path, options: RunOptions, reporter: Reporter | None = N
     store = Store(home / "store")
     with open_executor(kind, workers, options.scheduler) as executor:
         with clock.step("maps"):
-            work = _make_maps(plan, store, executor, reporter)
-        maps_key = change_key(
-            [_keys(outcome) for outcome in work.outcomes], areas_hash(file.areas), plan.periods, file.config.change
-        )
+            plan, rejected, outcomes = _make_maps(plan, store, executor, reporter)
+        keys = [_keys(outcome) for outcome in outcomes]
+        maps_key = change_key(keys, areas_hash(file.areas), plan.periods, file.config.change)
         run_hash = run_key(maps_key, file, options.as_of)
         earlier = _earlier_run(home, run_hash)
         if earlier is not None:
             return _nothing_new(earlier)
         run_id = f"{options.as_of}-{run_hash[:8]}"
         with clock.step("change"):
-            tiles = stacks(work.outcomes, plan.tiles, len(plan.periods), file.areas, file.config.change, store)
+            tiles = stacks(outcomes, plan.tiles, len(plan.periods), file.areas, file.config.change, store)
             run_tasks = partial(_map, executor, reporter)
             assembled = assemble(tiles, plan.periods, file.areas, file.config.change, maps_key, run_tasks)
+    work = Work(plan, rejected, outcomes, assembled.unseen)
     reporter.say("writing rasters, reports and the map")
     return _write(home, run_id, maps_key, work, assembled, store, clock)
 
 
-def _make_maps(plan: Plan, store: Store, executor: Executor, reporter: Reporter) -> Work:
-    """Check every scene, then bring every tile of every period to a stored map."""
+def _make_maps(
+    plan: Plan, store: Store, executor: Executor, reporter: Reporter
+) -> tuple[Plan, dict[str, str], tuple[TileOutcome | Failure, ...]]:
+    """Check every scene, then bring every tile of every period to a stored map.
+
+    Returns the plan without the scenes that were rejected, those with their reasons, and what became of each task.
+    """
     scenes = plan.scenes
     answers = _map(executor, reporter, run_scene, [SceneTask(s, plan.source, store) for s in scenes], "scenes checked")
     rejected = {
@@ -148,7 +153,7 @@ def _make_maps(plan: Plan, store: Store, executor: Executor, reporter: Reporter)
     if outcomes and all(isinstance(outcome, Failure) for outcome in outcomes):
         # Nothing can be told of any place: this is a failed run, not an incomplete one.
         raise StoreError(f"every task failed; the first said: {outcomes[0].reason}")  # type: ignore[union-attr]
-    return Work(plan, rejected, tuple(outcomes))
+    return plan, rejected, tuple(outcomes)
 
 
 def _map(
