@@ -60,6 +60,15 @@ def test_status_and_verify_read_the_latest_run(folder, first):
     assert "as the manifest says" in placerwatch("verify", latest, cwd=folder).stdout
 
 
+@pytest.mark.parametrize("text", ["[]", "{}", "no json"])
+def test_an_altered_manifest_is_bad_input(tmp_path, text):
+    (tmp_path / "run.json").write_text(text)
+    for command in ("status", "verify"):
+        done = placerwatch(command, ".", cwd=tmp_path)
+        assert done.returncode == 2
+        assert "Traceback" not in done.stderr
+
+
 def test_a_plan_tells_scenes_by_period_and_makes_no_store(folder, first):
     done = placerwatch("plan", "seam.yaml", "--as-of", "2022-06-01", "--out", "planned", "--json", cwd=folder)
     plan = json.loads(done.stdout)

@@ -185,6 +185,53 @@ def test_a_changed_mask_setting_makes_every_composite_anew(programme):
     assert tasks["computed"] == tasks["prepared"]
 
 
+def test_a_scene_that_breaks_after_a_complete_run_is_named(programme):
+    assert go(programme).exit_code == 0
+    path = programme.parent / "archive" / f"S2A_{AFTER[1]}" / "B08.tif"
+    good = path.read_bytes()
+    path.write_bytes(good[:300])
+    broken = go(programme)
+    assert broken.exit_code == 3
+    assert not broken.nothing_new
+    path.write_bytes(good)
+    mended = go(programme)
+    assert (mended.exit_code, mended.manifest["failed"]) == (0, [])
+
+
+def test_a_broken_scene_that_was_taken_away_is_not_named_any_more(programme):
+    path = programme.parent / "archive" / f"S2A_{AFTER[1]}" / "B08.tif"
+    path.write_bytes(path.read_bytes()[:300])
+    assert go(programme).exit_code == 3
+    (programme.parent / "archive" / "items" / f"S2A_{AFTER[1]}.json").unlink()
+    finished = go(programme)
+    assert (finished.exit_code, finished.manifest["failed"]) == (0, [])
+
+
+def test_a_lost_output_is_written_again(programme):
+    finished = go(programme)
+    (finished.folder / "map.html").unlink()
+    again = go(programme)
+    assert not again.nothing_new
+    assert outputs_of(again) == outputs_of(finished)
+
+
+def test_going_back_to_earlier_settings_points_latest_at_their_run(programme):
+    first = go(programme)
+    make_programme(programme.parent, "change: {strong: 0.85}")
+    go(programme)
+    make_programme(programme.parent)
+    again = go(programme)
+    assert again.nothing_new
+    assert (again.folder.parents[1] / "latest").resolve() == first.folder.resolve()
+
+
+def test_clear_ground_beside_the_area_does_not_hide_that_the_area_was_not_seen(programme):
+    write_area(programme.parent / "area.geojson", WEST - 1500, NORTH - 1900, WEST - 300, NORTH - 100)
+    finished = go(programme)
+    assert finished.exit_code == 3
+    assert {row["period"] for row in finished.manifest["not_observed"]} == {"2020-21", "2021-22"}
+
+
 def test_verify_finds_an_altered_output(programme):
     finished = go(programme)
     assert verify_run(finished.folder) == []
@@ -224,7 +271,9 @@ def test_all_cloud_is_incomplete_and_nothing_is_called_recovered(programme):
 
 
 def assert_nothing_claimed_after(finished) -> None:
-    for path in (finished.folder / "rasters").glob("change_*.tif"):
+    paths = list((finished.folder / "rasters").glob("change_*.tif"))
+    assert paths
+    for path in paths:
         with rasterio.open(path) as raster:
             assert set(np.unique(raster.read(1))) <= {5, 6, 255}
 

@@ -10,7 +10,20 @@ from pipeline.imagery.composite import PLANE_NAMES, Composite, build_composite
 from pipeline.imagery.folder import FolderSource
 from pipeline.imagery.looks import LookPlan, choose_looks
 from pipeline.imagery.radiometry import DarkFloor, check_scene
-from pipeline.imagery.scene import BANDS, NODATA, SCL, Asset, Bbox, Finder, Scene, SceneList, Skipped, Source, touches
+from pipeline.imagery.scene import (
+    BANDS,
+    NODATA,
+    SCL,
+    Asset,
+    Bbox,
+    Finder,
+    Scene,
+    SceneList,
+    Skipped,
+    Source,
+    namesakes,
+    touches,
+)
 from pipeline.imagery.stac import StacSource
 
 __all__ = [
@@ -33,6 +46,7 @@ __all__ = [
     "build_composite",
     "check_scene",
     "choose_looks",
+    "namesakes",
     "open_source",
     "touches",
 ]

@@ -57,6 +57,20 @@ def read_manifest(run_dir: Path) -> dict[str, Any]:
         raise BadInput(f"{run_dir}: no {MANIFEST} there; give a folder such as outputs/<programme>/latest") from error
     except ValueError as error:
         raise BadInput(f"{path}: not a manifest ({error}); the file was altered") from error
+    parts = (
+        "programme",
+        "run_id",
+        "as_of",
+        "outcome",
+        "exit_code",
+        "counts",
+        "failed",
+        "not_observed",
+        "tasks",
+        "outputs",
+    )
+    if not isinstance(manifest, dict) or not all(part in manifest for part in parts):
+        raise BadInput(f"{path}: not a manifest, or one of another version; run the programme again")
     return manifest
 
 

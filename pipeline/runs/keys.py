@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 from pipeline import config
@@ -34,7 +34,7 @@ def composite_key(tile: Tile, looks: LookPlan, settings: config.Imagery, halo_px
         before=_identity(looks.before),
         after=_identity(looks.after),
         settings=settings,
-        code=code_version("imagery"),
+        code=code_version("areas", "imagery"),
     )
 
 
@@ -60,14 +60,19 @@ def change_key(
     )
 
 
-def run_key(maps_key: str, file: ConfigFile, as_of: date) -> str:
-    """Key of a run's outputs: what was mapped, how it is told, and each zone's status on the day."""
+def run_key(
+    maps_key: str, file: ConfigFile, as_of: date, limits: Sequence[str], failed: Sequence[Mapping[str, str]]
+) -> str:
+    """Key of a run's outputs: what was mapped and what failed, how it is told, and each zone's status on the day."""
     return content_key(
         format=STORE_FORMAT,
         change=maps_key,
         programme=file.config.programme,
         title=file.config.title,
         reports=file.config.reports,
-        zones=[[a.zone_id, a.name, a.status_at(as_of), a.boundary_vintage] for a in file.areas],
+        model=file.config.disturbance.model,
+        limits=limits,
+        failed=failed,
+        zones=[[a.zone_id, a.name, a.status_at(as_of), a.boundary_vintage, a.boundary_source] for a in file.areas],
         code=code_version("reports", "runs"),
     )

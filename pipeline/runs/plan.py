@@ -24,6 +24,7 @@ from pipeline.imagery import (
     Skipped,
     Source,
     choose_looks,
+    namesakes,
     open_source,
     touches,
 )
@@ -153,17 +154,19 @@ class _Found:
     @classmethod
     def search(cls, source: Source, file: ConfigFile, periods: Sequence[config.Period], as_of: date) -> _Found:
         season = timedelta(days=file.config.imagery.season_days)
-        scenes: dict[str, Scene] = {}
+        scenes: dict[tuple[str, str], Scene] = {}
         skipped: dict[tuple[str, str], Skipped] = {}
         for area in file.areas:
             west, south, east, north = area.geometry.bounds
             # A halo of tiles reaches a little beyond the area.
-            box = (west - 0.06, south - 0.06, east + 0.06, north + 0.06)
+            box = (max(west - 0.06, -180.0), south - 0.06, min(east + 0.06, 180.0), north + 0.06)
             for start, end in _spans([(p.start - season, min(p.end + season, as_of)) for p in periods]):
                 answer = source.find(box, start, end)
-                scenes.update({scene.id: scene for scene in answer.scenes})
+                scenes.update({(scene.id, scene.version): scene for scene in answer.scenes})
                 skipped.update({(item.scene_id, item.reason): item for item in answer.skipped})
-        ordered = tuple(sorted(scenes.values(), key=lambda scene: (scene.acquired, scene.id)))
+        good, bad = namesakes(list(scenes.values()))
+        skipped.update({(item.scene_id, item.reason): item for _, item in bad})
+        ordered = tuple(sorted(good, key=lambda scene: (scene.acquired, scene.id)))
         return cls(ordered, tuple(skipped[key] for key in sorted(skipped)))
 
     def find(self, bbox: Bbox, start: date, end: date) -> SceneList:

@@ -13,8 +13,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeVar
 
-from pipeline.areas import areas_hash
+from pipeline.areas import areas_hash, overlaps
 from pipeline.config_file import read_config
+from pipeline.disturbance import limits_of
 from pipeline.errors import StoreError
 from pipeline.reports import summary
 from pipeline.runs.assemble import Assembled, assemble, stacks
@@ -95,6 +96,8 @@ def run_programme(path: Path, options: RunOptions, reporter: Reporter | None = N
     clock = Clock()
     file = with_source(read_config(path), options.source)
     home = options.out / file.config.programme
+    for warning in overlaps(file.areas):
+        reporter.say(f"note: {warning}")
     with clock.step("plan"):
         reporter.say(f"{file.config.title or file.config.programme}: looking for scenes")
         plan = make_plan(file, open_programme_source(file, home, reporter), options.as_of)
@@ -107,10 +110,11 @@ def run_programme(path: Path, options: RunOptions, reporter: Reporter | None = N
             plan, rejected, outcomes = _make_maps(plan, store, executor, reporter)
         keys = [_keys(outcome) for outcome in outcomes]
         maps_key = change_key(keys, areas_hash(file.areas), plan.periods, file.config.change)
-        run_hash = run_key(maps_key, file, options.as_of)
+        failed = Work(plan, rejected, outcomes, frozenset()).failed
+        run_hash = run_key(maps_key, file, options.as_of, limits_of(plan.model), failed)
         earlier = _earlier_run(home, run_hash)
         if earlier is not None:
-            return _nothing_new(earlier)
+            return _nothing_new(home, earlier)
         run_id = f"{options.as_of}-{run_hash[:8]}"
         with clock.step("change"):
             tiles = stacks(outcomes, plan.tiles, len(plan.periods), file.areas, file.config.change, store)
@@ -170,13 +174,14 @@ def _keys(outcome: TileOutcome | Failure) -> list[str]:
 def _earlier_run(home: Path, run_hash: str) -> Path | None:
     """The folder of a whole run with the same inputs, if there is one."""
     for folder in sorted((home / "runs").glob(f"*-{run_hash[:8]}"), reverse=True):
-        if (folder / MANIFEST).is_file():
+        if (folder / MANIFEST).is_file() and read_manifest(folder)["outputs"] == hash_outputs(folder):
             return folder
     return None
 
 
-def _nothing_new(folder: Path) -> Finished:
+def _nothing_new(home: Path, folder: Path) -> Finished:
     manifest = read_manifest(folder)
+    _point_latest(home, folder)
     text = f"nothing new since {manifest['as_of']}: the same scenes, settings, model and code made {folder}"
     if manifest["exit_code"]:
         text += "\n" + describe_run(manifest)

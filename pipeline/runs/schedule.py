@@ -14,16 +14,18 @@ def schedule_lines(file: ConfigFile, out: Path) -> str:
     name = file.config.programme
     binary = Path(sys.executable).with_name("placerwatch")
     command = shlex.join([str(binary), "run", str(file.path), "--out", str(out.resolve())])
-    home = file.path.parent
+    log = file.path.parent / f"{name}.log"
+    # Both give the percent sign a meaning of its own.
+    cron, unit = f"{command} >> {shlex.quote(str(log))} 2>&1".replace("%", r"\%"), command.replace("%", "%%")
     return f"""# crontab -e  (exit code 3: done but incomplete, the manifest names what is missing)
-0 3 * * 1  {command} >> {shlex.quote(str(home / f"{name}.log"))} 2>&1
+0 3 * * 1  {cron}
 
 # ~/.config/systemd/user/placerwatch-{name}.service
 [Unit]
 Description=placerwatch {name}
 [Service]
 Type=oneshot
-ExecStart={command}
+ExecStart={unit}
 SuccessExitStatus=3
 
 # ~/.config/systemd/user/placerwatch-{name}.timer

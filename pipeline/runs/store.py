@@ -22,6 +22,7 @@ from rasterio.io import MemoryFile
 from pipeline.errors import StoreError
 
 _PACKAGE = Path(__file__).resolve().parents[1]
+_COMPILED = (".pyc", ".nbi", ".nbc")  # made from the source, and different on each machine
 
 
 def content_key(**parts: object) -> str:
@@ -48,10 +49,10 @@ def _plain(value: object) -> object:
 
 @lru_cache(maxsize=16)
 def code_version(*rooms: str) -> str:
-    """SHA-256 over the source text of some rooms of the package: a changed line never meets an old raster."""
+    """SHA-256 over every source file of some rooms of the package: a changed line never meets an old raster."""
     digest = hashlib.sha256()
     for room in sorted(rooms):
-        for path in sorted((_PACKAGE / room).rglob("*.py")):
+        for path in sorted(p for p in (_PACKAGE / room).rglob("*") if p.is_file() and p.suffix not in _COMPILED):
             digest.update(path.relative_to(_PACKAGE).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 

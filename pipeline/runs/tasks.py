@@ -102,15 +102,13 @@ def run_tile(task: TileTask) -> TileOutcome:
     seal = task.store.seal(COMPOSITE, key)
     state = "classified"
     composite = None
+    skipped: tuple[Skipped, ...] = ()  # what is stored under the planned key has every planned look
     if seal is None:
         state = "computed"
         composite, skipped = build_composite(task.source, task.tile.padded(HALO_PX), task.looks, task.settings)
         # A composite that lacks a broken scene is stored as what it is, so the next run tries that scene again.
         key = composite_key(task.tile, _without(task.looks, skipped), task.settings, HALO_PX)
-        seal = {
-            "rescued_looks": int(composite.cropped(HALO_PX).rescued.sum(dtype=np.int64)),
-            "skipped": [[s.scene_id, s.reason, s.failed] for s in skipped],
-        }
+        seal = {"rescued_looks": int(composite.cropped(HALO_PX).rescued.sum(dtype=np.int64))}
         task.store.put_planes(COMPOSITE, key, composite.to_planes(), composite.geobox, PLANE_NAMES, seal)
     probability_key = map_key(key, task.model_sha256)
     map_seal = task.store.seal(MAP, probability_key)
@@ -126,7 +124,7 @@ def run_tile(task: TileTask) -> TileOutcome:
         map_key=probability_key,
         observed_share=map_seal["observed_share"],
         rescued_looks=seal["rescued_looks"],
-        skipped=tuple(Skipped(*entry) for entry in seal["skipped"]),
+        skipped=skipped,
         seconds=round(perf_counter() - start, 3),
     )
 
