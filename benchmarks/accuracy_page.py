@@ -16,6 +16,9 @@ LIMITS = (
     "The simulation is a test of the whole path on known ground, not a validation: how the map does in Africa is "
     "measured by a probability sample of real ground, read by people.",
     "The figures of a scenario rest on one seed and a few dozen complexes: read the intervals, not the percentages.",
+    "Texture, ponds and outlines of simulated workings were drawn closer to the statistics of the real patches after a "
+    "first version had been seen with this model; how often bright ground is called cloud is assumed. The simulated "
+    "hits are not independent of that.",
     "A complex counts as reported if one newly mapped pixel of a reported change lies in its outline; the last column "
     "asks that a quarter of its dug ground is covered.",
     "A simulated wet season has a handful of looks, far fewer than a real one, and clouds: where none sees the ground "
