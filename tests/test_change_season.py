@@ -7,6 +7,18 @@ from tests.change_ground import BARREN, GREEN, SETTINGS, UNSEEN, ground
 WORKINGS, SEASONAL, CAPPED = (False, False), (True, False), (False, True)
 
 
+def test_one_dry_look_after_the_period_is_no_evidence_that_ground_stays_bare():
+    fields = ground([[90]], [[90]], greenest=(GREEN, BARREN), season_looks=(3, 1))
+    seasonal, capped = seasonal_ground(fields, SETTINGS)
+    assert seasonal[1, 0]
+    assert capped[0, 0]
+
+
+def test_one_green_look_after_the_period_is_evidence_enough():
+    seasonal, _ = seasonal_ground(ground([[90]], greenest=(None, GREEN), season_looks=(0, 1)), SETTINGS)
+    assert seasonal.all()
+
+
 @pytest.mark.parametrize(
     ("earlier", "before", "after", "expected"),
     [
@@ -23,18 +35,6 @@ WORKINGS, SEASONAL, CAPPED = (False, False), (True, False), (False, True)
         (UNSEEN, GREEN, None, CAPPED),
     ],
 )
-def test_one_dry_look_after_the_period_is_no_evidence_that_ground_stays_bare():
-    fields = ground([[90]], [[90]], greenest=(GREEN, BARREN), season_looks=(3, 1))
-    seasonal, capped = seasonal_ground(fields, SETTINGS)
-    assert seasonal[1, 0]
-    assert capped[0, 0]
-
-
-def test_one_green_look_after_the_period_is_evidence_enough():
-    seasonal, _ = seasonal_ground(ground([[90]], greenest=(None, GREEN), season_looks=(0, 1)), SETTINGS)
-    assert seasonal.all()
-
-
 def test_the_greenest_looks_decide_about_disturbed_looking_ground(earlier, before, after, expected):
     seasonal, capped = seasonal_ground(
         ground([[earlier]], [[90]], greenest=[(None, BARREN), (before, after)]), SETTINGS

@@ -16,6 +16,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from pipeline.errors import BadInput
+from pipeline.imagery.parallel import spans
 from pipeline.imagery.scene import BANDS, NODATA
 
 HALO_PX = 32  # pixels that must surround what is classified; windows reach less far, later ones may not reach further
@@ -102,7 +103,7 @@ def observed(reflectance: NDArray[np.uint16]) -> NDArray[np.bool_]:
     return seen
 
 
-def compute(reflectance: NDArray[np.uint16], halo: int) -> NDArray[np.int16]:
+def compute(reflectance: NDArray[np.uint16], halo: int, threads: int = 2) -> NDArray[np.int16]:
     """Features (feature, y - 2 halo, x - 2 halo) of reflectance x 10 000 (6, y, x), NODATA where not observed.
 
     `halo` pixels on each side are read as surroundings only. Features of a pixel that is not observed are 0.
@@ -117,20 +118,21 @@ def compute(reflectance: NDArray[np.uint16], halo: int) -> NDArray[np.int16]:
         raise BadInput(f"reflectance of shape {reflectance.shape} leaves nothing inside a halo of {halo} pixels")
     seen = observed(reflectance)
     planes = np.zeros((len(CHANNELS) + len(SHARES), *reflectance.shape[1:]), np.int16)
-    _channels(np.ascontiguousarray(reflectance), seen, _A, _B, _CONSTANT, planes)
     height, width = reflectance.shape[1:]
+    bands = np.ascontiguousarray(reflectance)
+    spans(lambda top, end: _channels(bands, seen, _A, _B, _CONSTANT, top, end, planes), height, threads)
     out = np.zeros((N_FEATURES, height - 2 * halo, width - 2 * halo), np.int16)
-    _focal(planes, seen, halo, _RADII, out)
+    spans(lambda top, end: _focal(planes, seen, halo, _RADII, top, end, out), height - 2 * halo, threads)
     return out
 
 
 @njit(cache=True, nogil=True)
-def _channels(reflectance, seen, a, b, constant, planes):  # type: ignore[no-untyped-def]
+def _channels(reflectance, seen, a, b, constant, top, end, planes):  # type: ignore[no-untyped-def]
     n_channels, n_bands = a.shape
-    height, width = seen.shape
+    width = seen.shape[1]
     above = np.empty(width)
     below = np.empty(width)
-    for y in range(height):
+    for y in range(top, end):
         for c in range(n_channels):
             above[:] = 0.0
             below[:] = constant[c]
@@ -171,9 +173,9 @@ def _slide(column, radius, first, total):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _focal(planes, seen, halo, radii, out):  # type: ignore[no-untyped-def]
+def _focal(planes, seen, halo, radii, top, end, out):  # type: ignore[no-untyped-def]
     n_planes, height, width = planes.shape
-    rows, cols = out.shape[1:]
+    cols = out.shape[2]
     n_channels = n_planes - N_SHARES
     # Planes that are averaged: the focal channels, then the shares.
     n_means = FOCAL + n_planes - n_channels
@@ -187,16 +189,16 @@ def _focal(planes, seen, halo, radii, out):  # type: ignore[no-untyped-def]
     total = np.empty(cols, np.int64)
     total_square = np.empty(cols, np.int64)
     share = np.empty(cols)
-    for i in range(rows):
+    for i in range(top, end):
         y = i + halo
         for s in range(n_radii):
             radius = radii[s]
             # Rows that enter the window, then the one that leaves it.
-            start = y + radius if i > 0 else y - radius
+            start = y + radius if i > top else y - radius
             for row in range(start, y + radius + 1):
                 if 0 <= row < height:
                     _add(planes, seen, source, row, 1, count[s], sums[s], squares[s])
-            if i > 0 and y - radius - 1 >= 0:
+            if i > top and y - radius - 1 >= 0:
                 _add(planes, seen, source, y - radius - 1, -1, count[s], sums[s], squares[s])
         for c in range(n_channels):
             for x in range(cols):

@@ -43,9 +43,9 @@ def dilation_px(settings: Imagery) -> int:
 
 def clear_look(valid: NDArray[np.bool_], scl: NDArray[np.uint8], settings: Imagery) -> NDArray[np.bool_]:
     """Clear pixels (y, x) of one look: measured, and not within the dilated cloud or shadow of its classes."""
-    meaning = _MEANING[scl]
-    cloud = dilate((meaning == _CLOUD) | (meaning == _CIRRUS), settings.cloud_dilation_m)
-    clear: NDArray[np.bool_] = _usable(valid, meaning, settings) & ~cloud
+    cloud, usable = np.empty_like(valid), np.empty_like(valid)
+    _sort_out(valid, scl, settings, cloud, usable)
+    clear: NDArray[np.bool_] = usable & ~dilate(cloud, settings.cloud_dilation_m)
     return clear
 
 
@@ -61,10 +61,8 @@ def clear_looks(
     cloud, hidden, usable = (np.empty_like(valid) for _ in range(3))
 
     def mask(t: int) -> None:
-        meaning = _MEANING[scl[t]]
-        cloud[t] = (meaning == _CLOUD) | (meaning == _CIRRUS)
+        _sort_out(valid[t], scl[t], settings, cloud[t], usable[t])
         hidden[t] = dilate(cloud[t], settings.cloud_dilation_m)
-        usable[t] = _usable(valid[t], meaning, settings)
 
     each(mask, len(stack), threads)
     clear = usable & ~hidden
@@ -92,11 +90,28 @@ def dilate(mask: NDArray[np.bool_], radius_m: float) -> NDArray[np.bool_]:
     return out
 
 
-def _usable(valid: NDArray[np.bool_], meaning: NDArray[np.uint8], settings: Imagery) -> NDArray[np.bool_]:
-    """Measured pixels of one look outside of cloud shadow, whatever cloud there is."""
-    usable: NDArray[np.bool_] = valid & (meaning != _UNUSABLE)
-    usable &= ~dilate(meaning == _SHADOW, settings.shadow_dilation_m)
-    return usable
+def _sort_out(
+    valid: NDArray[np.bool_],
+    scl: NDArray[np.uint8],
+    settings: Imagery,
+    cloud: NDArray[np.bool_],
+    usable: NDArray[np.bool_],
+) -> None:
+    """Fill, for one look, which pixels are called cloud, and which are measured ground outside of cloud shadow."""
+    shadow = np.empty_like(valid)
+    _split(valid, scl, _MEANING, cloud, shadow, usable)
+    usable &= ~dilate(shadow, settings.shadow_dilation_m)
+
+
+@njit(cache=True, nogil=True)
+def _split(valid, scl, meanings, cloud, shadow, usable):  # type: ignore[no-untyped-def]
+    height, width = scl.shape
+    for y in range(height):
+        for x in range(width):
+            meaning = meanings[scl[y, x]]
+            cloud[y, x] = (meaning == _CLOUD) | (meaning == _CIRRUS)
+            shadow[y, x] = meaning == _SHADOW
+            usable[y, x] = valid[y, x] & (meaning != _UNUSABLE)
 
 
 @njit(cache=True, nogil=True)
@@ -128,13 +143,17 @@ def _bare_ground(stack, valid, hidden, share, ground, top, end):  # type: ignore
     times, _, _, width = stack.shape
     soil = np.empty(times, dtype=np.bool_)
     blues, swirs = np.empty(times, dtype=np.int64), np.empty(times, dtype=np.int64)
+    seen, covered = np.empty(width, dtype=np.int16), np.empty(width, dtype=np.int16)
     for y in range(top, end):
+        # Counted row by row, as the looks lie in memory; few pixels are hidden often enough to be looked at singly.
+        seen[:] = 0
+        covered[:] = 0
+        for t in range(times):
+            for x in range(width):
+                seen[x] += valid[t, y, x]
+                covered[x] += valid[t, y, x] & hidden[t, y, x]
         for x in range(width):
-            seen, covered = 0, 0
-            for t in range(times):
-                seen += valid[t, y, x]
-                covered += valid[t, y, x] and hidden[t, y, x]
-            if seen < _FEWEST_LOOKS or covered == 0 or covered < share * seen - 1e-9:
+            if seen[x] < _FEWEST_LOOKS or covered[x] == 0 or covered[x] < share * seen[x] - 1e-9:
                 continue
             n = 0
             for t in range(times):
