@@ -1,12 +1,13 @@
-"""One tile as a user would write it: odc-stac, dask, xarray, SciPy and scikit-learn, without kernels of our own.
+"""One tile as a user would write it: odc-stac, dask, xarray and scikit-learn, without kernels of our own.
 
-It reads the same scenes, masks them by the same rule, takes the same median, computes the same features and asks the
-same trees, so its map must agree with the pipeline's but for the rounding of features.
+Windows are written twice: with xarray alone, and with SciPy's compiled filters, which one must know of. Either reads the
+same scenes, masks them by the same rule, takes the same median, computes the same features and asks the same trees, so
+its map must agree with the pipeline's but for the rounding of features.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +77,24 @@ def look_days(clear: xr.DataArray) -> xr.DataArray:
     return xr.DataArray(np.take_along_axis(ordered, at, axis=0), dims=("which", "y", "x"))
 
 
-def focal(values: np.ndarray, seen: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation over the observed pixels of a window."""
+Focal = Callable[[np.ndarray, np.ndarray, int], tuple[np.ndarray, np.ndarray]]
+
+
+def focal_xarray(values: np.ndarray, seen: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation over the observed pixels of a window, by rolling sums along each axis."""
+
+    def total(plane: np.ndarray) -> xr.DataArray:
+        rows = xr.DataArray(plane.astype(float), dims=("y", "x")).rolling(y=side, center=True, min_periods=1).sum()
+        return rows.rolling(x=side, center=True, min_periods=1).sum()
+
+    count = total(seen)
+    mean = total(np.where(seen, values, 0)) / count
+    square = total(np.where(seen, values**2, 0)) / count
+    return mean.to_numpy(), np.sqrt(np.maximum(square - mean**2, 0)).to_numpy()
+
+
+def focal_scipy(values: np.ndarray, seen: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """The same by SciPy's uniform filter."""
     weight = ndimage.uniform_filter(seen.astype(float), side, mode="constant")
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = ndimage.uniform_filter(np.where(seen, values, 0.0), side, mode="constant") / weight
@@ -85,7 +102,7 @@ def focal(values: np.ndarray, seen: np.ndarray, side: int) -> tuple[np.ndarray, 
     return mean, np.sqrt(np.maximum(square - mean**2, 0))
 
 
-def feature_stack(reflectance: xr.DataArray, halo: int) -> np.ndarray:
+def feature_stack(reflectance: xr.DataArray, halo: int, focal: Focal) -> np.ndarray:
     """Features (feature, y, x) by their definitions in `pipeline.disturbance.features`, in its integer units."""
     seen = reflectance.notnull().all("band").to_numpy()
     bands = {name: reflectance.sel(band=name).to_numpy().astype(float) for name in BANDS}
