@@ -1,8 +1,8 @@
 """One tile as a user would write it: odc-stac, dask, xarray and scikit-learn, without kernels of our own.
 
-Windows are written twice: with xarray alone, and with SciPy's compiled filters, which one must know of. Either reads the
-same scenes, masks them by the same rule, takes the same median, computes the same features and asks the same trees, so
-its map must agree with the pipeline's but for the rounding of features.
+Windows are written twice: with xarray alone, and with SciPy's compiled filters, which one must know of. Either reads
+the same scenes, masks them by the same rule, takes the same median, computes the same features and asks the same trees,
+so its map must agree with the pipeline's but for the rounding of features.
 """
 
 from __future__ import annotations
