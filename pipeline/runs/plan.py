@@ -114,21 +114,20 @@ def make_plan(file: ConfigFile, source: Source, as_of: date) -> Plan:
     tiles = tuple(watch_tiles(file.areas))
     found = _Found.search(source, file, periods, as_of)
     work: list[TilePeriod] = []
-    reasons: dict[str, set[str]] = {}
-    broken: set[Skipped] = set()
+    left: dict[Skipped, None] = dict.fromkeys(found.skipped)
     for tile in tiles:
         box = _lonlat_box(tile)
         for period in periods:
             looks, skipped = choose_looks(found, box, period, as_of, file.config.imagery, tile.epsg)
             work.append(TilePeriod(tile, period, looks))
-            for item in skipped:
-                if item.failed:
-                    broken.add(item)
-                else:
-                    reasons.setdefault(item.reason, set()).add(item.scene_id)
+            left.update(dict.fromkeys(skipped))
+    reasons: dict[str, set[str]] = {}
+    for item in left:
+        if not item.failed:
+            reasons.setdefault(item.reason, set()).add(item.scene_id)
     left_out = {reason: tuple(sorted(ids)) for reason, ids in sorted(reasons.items())}
-    ordered = tuple(sorted(broken, key=lambda item: (item.scene_id, item.reason)))
-    return Plan(file, as_of, source, model, model_sha256, periods, tiles, tuple(work), left_out, ordered)
+    broken = sorted((item for item in left if item.failed), key=lambda item: (item.scene_id, item.reason))
+    return Plan(file, as_of, source, model, model_sha256, periods, tiles, tuple(work), left_out, tuple(broken))
 
 
 def scene_counts(plan: Plan) -> Counter[str]:
@@ -173,7 +172,7 @@ class _Found:
         first = bisect_left(self.scenes, start, key=_day)
         last = bisect_right(self.scenes, end, key=_day)
         hits = (s for s in self.scenes[first:last] if s.bbox is None or touches(s.bbox, bbox))
-        return SceneList(tuple(hits), self.skipped)
+        return SceneList(tuple(hits))
 
 
 def _day(scene: Scene) -> date:
