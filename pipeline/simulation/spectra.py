@@ -4,7 +4,7 @@ Measured on real pixels: workings, forest and water from the Sentinel-2 patches 
 (imagery as compiled by joelibaceta/sat-mining-detector, masks by visual interpretation; statistics over 393
 patches with bare workings and 340 with ponds, edges eroded); savanna, fields and fallow from the medians by NDVI
 class of the Digital Earth Africa crop-mask training set (CC BY 4.0), half-year geomedians of 2019.
-Chosen within ranges that the literature gives, not measured here: burn scars, roads, settlements, sand, rock, orchard.
+Chosen by eye, neither measured nor taken from a publication: burn scars, roads, settlements, sand, rock, orchard.
 """
 
 from __future__ import annotations
