@@ -52,7 +52,7 @@ class Given:
         self.arrays = arrays
 
     def find(self, bbox, start, end):
-        raise NotImplementedError
+        pytest.fail("a composite is made of the scenes it is given; it searches for none")
 
     def read(self, wanted, bands, geobox: GeoBox):
         array = self.arrays[wanted.id]
@@ -71,7 +71,7 @@ class Given:
         return out
 
     def overview(self, wanted, bands, side_px):
-        raise NotImplementedError
+        pytest.fail("a composite is made of pixels; it asks for no overview")
 
 
 def look(blue, scl=4) -> np.ndarray:

@@ -207,9 +207,10 @@ def test_a_broken_scene_that_was_taken_away_is_not_named_any_more(programme):
     assert (finished.exit_code, finished.manifest["failed"]) == (0, [])
 
 
-def test_a_lost_output_is_written_again(programme):
+@pytest.mark.parametrize("harm", [lambda f: (f / "map.html").unlink(), lambda f: (f / "run.json").write_text("[]")])
+def test_a_lost_output_or_a_spoilt_manifest_is_written_again(programme, harm):
     finished = go(programme)
-    (finished.folder / "map.html").unlink()
+    harm(finished.folder)
     again = go(programme)
     assert not again.nothing_new
     assert outputs_of(again) == outputs_of(finished)

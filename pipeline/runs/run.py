@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from pipeline.areas import areas_hash, overlaps
 from pipeline.config_file import read_config
 from pipeline.disturbance import limits_of
-from pipeline.errors import StoreError
+from pipeline.errors import BadInput, StoreError
 from pipeline.reports import summary
 from pipeline.runs.assemble import Assembled, assemble, stacks
 from pipeline.runs.execute import Executor, Failure, open_executor
@@ -174,8 +174,11 @@ def _keys(outcome: TileOutcome | Failure) -> list[str]:
 def _earlier_run(home: Path, run_hash: str) -> Path | None:
     """The folder of a whole run with the same inputs, if there is one."""
     for folder in sorted((home / "runs").glob(f"*-{run_hash[:8]}"), reverse=True):
-        if (folder / MANIFEST).is_file() and read_manifest(folder)["outputs"] == hash_outputs(folder):
-            return folder
+        try:
+            if read_manifest(folder)["outputs"] == hash_outputs(folder):
+                return folder
+        except BadInput:
+            continue  # without its manifest a run is not whole, and is written again
     return None
 
 
