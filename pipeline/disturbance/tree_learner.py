@@ -1,0 +1,112 @@
+"""Fit the trees to labelled imagery.
+
+Two boosters, each a yes or no: is the ground disturbed, and is disturbed ground a pond. The first gets the whole of
+its trees for the question that matters and the second only sees workings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.disturbance.features import CHANNELS, RADII, compute, feature_names
+from pipeline.disturbance.labels import BARE, OTHER, POND, UNSURE, Labels
+from pipeline.disturbance.tree_classifier import TreeClassifier
+from pipeline.disturbance.trees import Forest
+from pipeline.errors import BadInput
+from pipeline.imagery.scene import NODATA
+
+PIXELS_PER_IMAGE = 130
+VARIANTS = 2
+LIGHT = 1.2  # brighter or darker by up to this factor
+HAZE = (-150.0, 300.0)  # reflectance x 10 000 added to B02; to the others less, as scattering falls with wavelength
+HAZE_BY_BAND = (1.0, 0.7, 0.5, 0.25, 0.06, 0.03)
+DISTURBED = {"max_iter": 120, "learning_rate": 0.08}
+POND_IF_DISTURBED = {"max_iter": 50, "learning_rate": 0.1}
+COMMON = {
+    "max_leaf_nodes": 31,
+    "min_samples_leaf": 100,
+    "l2_regularization": 1.0,
+    "early_stopping": False,
+}
+
+
+@dataclass(frozen=True)
+class TreeLearner:
+    """Gradient-boosted trees of scikit-learn; the same labels and seed give the same bytes."""
+
+    kind: ClassVar[str] = "trees"
+
+    def describe(self) -> dict[str, Any]:
+        """Method and settings for the card."""
+        return {
+            "channels": {channel.name: channel.source for channel in CHANNELS},
+            "windows_px": [2 * radius + 1 for radius in RADII],
+            "features": len(feature_names()),
+            "pixels_per_image": PIXELS_PER_IMAGE,
+            "variants": {
+                "of_each_patch": VARIANTS,
+                "light": LIGHT,
+                "haze": list(HAZE),
+                "haze_by_band": list(HAZE_BY_BAND),
+            },
+            "disturbed": {**COMMON, **DISTURBED},
+            "pond_if_disturbed": {**COMMON, **POND_IF_DISTURBED},
+        }
+
+    def fit(self, labels: Labels, seed: int) -> TreeClassifier:
+        """Trees fitted to labels; raises BadInput unless all three classes are among them."""
+        return TreeClassifier(fit_forest(draw(labels, seed), seed))
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Features (sample, feature), classes (sample,) and numbers of patches (sample,) of the pixels learnt from."""
+
+    features: NDArray[np.int16]
+    classes: NDArray[np.uint8]
+    patch: NDArray[np.int64]
+
+
+def draw(labels: Labels, seed: int) -> Samples:
+    """Pixels of each patch and of variants of it, equally many of each, so that every patch weighs the same."""
+    rng = np.random.default_rng(seed)
+    features, classes, patches = [], [], []
+    for number, (image, mask) in enumerate(zip(labels.reflectance, labels.mask, strict=True)):
+        sure = np.flatnonzero(mask != UNSURE)
+        for variant in range(1 + VARIANTS):
+            taken = rng.choice(sure, min(PIXELS_PER_IMAGE, len(sure)), replace=False)
+            seen = compute(vary(image, rng) if variant else image, 0)
+            features.append(seen.reshape(len(seen), -1)[:, taken].T)
+            classes.append(mask.ravel()[taken])
+            patches.append(np.full(len(taken), number))
+    return Samples(np.concatenate(features), np.concatenate(classes), np.concatenate(patches))
+
+
+def vary(image: NDArray[np.uint16], rng: np.random.Generator) -> NDArray[np.uint16]:
+    """A patch (6, y, x) under other light and other haze; haze below zero is an atmosphere corrected too much."""
+    light = rng.uniform(1 / LIGHT, LIGHT)
+    haze = rng.uniform(*HAZE) * np.array(HAZE_BY_BAND)[:, None, None]
+    varied = np.clip(image * light + haze, 1, NODATA - 1).astype(np.uint16)
+    return np.where(image == NODATA, np.uint16(NODATA), varied)
+
+
+def fit_forest(samples: Samples, seed: int) -> Forest:
+    """Trees fitted to samples; raises BadInput unless all three classes are among them."""
+    # Here, not above: a worker that only predicts need not load scikit-learn.
+    from sklearn import ensemble
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    booster: Any = ensemble.HistGradientBoostingClassifier
+    if set(np.unique(samples.classes)) != {OTHER, BARE, POND}:
+        raise BadInput("labels: training needs pixels of all three classes: other, bare workings, pond in workings")
+    dug = samples.classes != OTHER
+    # Sums of gradients in another order round otherwise; one thread always takes the same.
+    with threadpool_limits(1):
+        disturbed = booster(**COMMON, **DISTURBED, random_state=seed).fit(samples.features, dug)
+        pond = booster(**COMMON, **POND_IF_DISTURBED, random_state=seed)
+        pond.fit(samples.features[dug], samples.classes[dug] == POND)
+    return Forest.from_sklearn([disturbed, pond])
