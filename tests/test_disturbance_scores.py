@@ -10,14 +10,8 @@ from pipeline.disturbance.scores import reliability, score
 
 def labels(mask, verdict, note):
     mask = np.array(mask, np.uint8)
-    return Labels(
-        reflectance=np.zeros((len(mask), 6, *mask.shape[1:]), np.uint16),
-        mask=mask,
-        verdict=np.array(verdict),
-        note=tuple(note),
-        cell=np.arange(len(mask)),
-        bounds=(0.0, 0.0, 1.0, 1.0),
-    )
+    lonlat = [(cell + 0.5, 0.5) for cell in range(len(mask))]
+    return Labels.of(np.zeros((len(mask), 6, *mask.shape[1:]), np.uint16), mask, lonlat, verdict=verdict, note=note)
 
 
 def test_pixels_and_patches_are_counted():

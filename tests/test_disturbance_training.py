@@ -82,7 +82,7 @@ def test_a_second_model_joins_the_index(data, tmp_path):
 
 def test_a_patch_is_judged_by_trees_that_never_saw_its_cell(data, monkeypatch):
     # Two places a cell: folds that split cells would show.
-    labels = replace(Labels.read(data), cell=np.arange(N_PLACES) // 2)
+    labels = replace(Labels.read(data), lonlat=np.column_stack([np.arange(N_PLACES) // 2 + 0.5] * 2))
     seen = []
 
     def remember(samples, seed):
