@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from benchmarks.accuracy_real import AmazonScore, BelgiumScore
-from benchmarks.accuracy_simulated import CAUSES, REASONS, SIZES, Found, MapScore, PairScore, wilson
+from benchmarks.accuracy_simulated import CAUSES, REASONS, SIZES, Found, MapScore, PairScore
+from benchmarks.tables import interval, share, table
 
 _AT_LEAST_HALF = (2, 3)  # size classes from 0.5 ha
 _DEMANDED = 0.8
@@ -98,7 +99,7 @@ def _sentences(
     reached = "is reached" if large and hits >= _DEMANDED * len(large) else "is not reached"
     lines = [
         f"Simulated: of {len(large)} complexes of 0.5 ha or more that opened between two dry seasons, {hits} were "
-        f"reported ({_share(hits, len(large))}). The {_share(_DEMANDED, 1)} that this project asks for {reached}.",
+        f"reported ({share(hits, len(large))}). The {share(_DEMANDED, 1)} that this project asks for {reached}.",
     ]
     small = [f for f in found if f.size == 0]
     lines.append(
@@ -120,7 +121,7 @@ def _sentences(
     worst = ", ".join(name for name, _ in wrong.most_common(3))
     lines.append(
         f"Simulated: the maps of single seasons draw {mapped:.0f} ha where {true:.0f} ha are disturbed; of what they "
-        f"draw, {_share(sum(m.both_ha for m in maps), mapped)} is workings. Most of the rest is {worst or 'nothing'}: "
+        f"draw, {share(sum(m.both_ha for m in maps), mapped)} is workings. Most of the rest is {worst or 'nothing'}: "
         "do not quote mapped hectares without a reference sample."
     )
     if amazon is not None:
@@ -147,22 +148,22 @@ def _hit_table(title: str, found: Sequence[Found]) -> str:
         own = [f for f in found if f.size == size]
         rows.append([f"{name} ha", *_hits(own)])
     rows.append(["0.5 ha and more", *_hits([f for f in found if f.size in _AT_LEAST_HALF])])
-    return _table((title, "opened", "reported", "share (95 %)", "a quarter covered"), rows)
+    return table((title, "opened", "reported", "share (95 %)", "a quarter covered"), rows)
 
 
 def _hits(found: Sequence[Found]) -> list[str]:
     hits = sum(f.reported_ha is not None for f in found)
-    return [str(len(found)), str(hits), _interval(hits, len(found)), str(sum(f.covered for f in found))]
+    return [str(len(found)), str(hits), interval(hits, len(found)), str(sum(f.covered for f in found))]
 
 
 def _miss_table(found: Sequence[Found]) -> str:
     missed = Counter((f.reason, f.size) for f in found if f.reported_ha is None)
     rows = [[reason, *(str(missed[reason, size]) for size in range(len(SIZES)))] for reason in REASONS]
-    return _table(("reason", *(f"{name} ha" for name in SIZES)), rows)
+    return table(("reason", *(f"{name} ha" for name in SIZES)), rows)
 
 
 def _alarm_table(pairs: Sequence[PairScore]) -> str:
-    return _table(
+    return table(
         ("comparison", "km²", "reported", "right", "old workings", "false", "false per 100 km²", "false, ha"),
         [
             [
@@ -188,11 +189,11 @@ def _cause_table(pairs: Sequence[PairScore]) -> str:
         [cause, *(f"{_per_100(count[cause, s], watched[s])} ({count[cause, s]})" for s in scenarios)]
         for cause in CAUSES
     ]
-    return _table(("cause, per 100 km² and comparison (count)", *scenarios), rows)
+    return table(("cause, per 100 km² and comparison (count)", *scenarios), rows)
 
 
 def _map_table(maps: Sequence[MapScore]) -> str:
-    return _table(
+    return table(
         ("map", "mapped ha", "true ha", "bias", "precision", "precision, 1 px", "recall", "observed"),
         [
             [
@@ -200,9 +201,9 @@ def _map_table(maps: Sequence[MapScore]) -> str:
                 f"{m.mapped_ha:.1f}",
                 f"{m.true_ha:.1f}",
                 f"{m.mapped_ha - m.true_ha:+.1f} ha",
-                _share(m.both_ha, m.mapped_ha),
-                _share(m.near_ha, m.mapped_ha),
-                _share(m.both_ha, m.truth_pixels_ha),
+                share(m.both_ha, m.mapped_ha),
+                share(m.near_ha, m.mapped_ha),
+                share(m.both_ha, m.truth_pixels_ha),
                 f"{100 * m.observed_share:.1f} %",
             ]
             for m in maps
@@ -213,11 +214,11 @@ def _map_table(maps: Sequence[MapScore]) -> str:
 def _wrong_table(maps: Sequence[MapScore]) -> str:
     causes = sorted({name for m in maps for name, ha in m.wrong_ha.items() if ha})
     rows = [[f"{m.scenario}, {m.period}", *(f"{m.wrong_ha.get(name, 0):.1f}" for name in causes)] for m in maps]
-    return _table(("map", *causes), rows)
+    return table(("map", *causes), rows)
 
 
 def _date_table(pairs: Sequence[PairScore]) -> str:
-    return _table(
+    return table(
         ("comparison", "new sites dated", "opening in the interval", "median width, days", "gain reported / true, ha"),
         [
             [
@@ -247,9 +248,9 @@ def _amazon_table(amazon: AmazonScore) -> str:
         ("no mining at both times, reported: false alarm", amazon.free_reported, amazon.free),
         ("no mining at both times, mapped in some period", amazon.free_mapped, amazon.free),
     )
-    return _table(
+    return table(
         ("places", "number", "of", "share (95 %)"),
-        [[title, str(hits), str(n), _interval(hits, n)] for title, hits, n in rows],
+        [[title, str(hits), str(n), interval(hits, n)] for title, hits, n in rows],
     )
 
 
@@ -273,7 +274,7 @@ def _card_table(card: dict[str, Any]) -> str:
     ]
     patches = figures["patches"]
     return (
-        _table(("pixels", "IoU", "F1", "precision", "recall"), rows)
+        table(("pixels", "IoU", "F1", "precision", "recall"), rows)
         + f"\n\nPatches: sensitivity {patches['sensitivity']:.3f} of {patches['mining']} with mining, specificity "
         f"{patches['specificity']:.3f} of {patches['no_mining']} without."
     )
@@ -283,19 +284,5 @@ def _ranked(names: Iterable[str]) -> list[tuple[str, int]]:
     return sorted(Counter(names).items(), key=lambda item: (-item[1], item[0]))
 
 
-def _share(part: float, whole: float) -> str:
-    return f"{100 * part / whole:.0f} %" if whole else "–"
-
-
-def _interval(hits: int, n: int) -> str:
-    bounds = wilson(hits, n)
-    return "–" if bounds is None else f"{_share(hits, n)} ({_share(bounds[0], 1)} to {_share(bounds[1], 1)})"
-
-
 def _per_100(count: int, km2: float) -> str:
     return f"{100 * count / km2:.1f}" if km2 else "–"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

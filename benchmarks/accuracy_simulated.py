@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -175,7 +174,7 @@ def score_map(run: Path, archive: Path, period: str) -> MapScore:
     record = json.loads((archive / "scenario.json").read_text(encoding="utf-8"))
     for path in sorted((run / "rasters").glob(f"class_{period}_*.tif")):
         classes, transform, epsg = _raster(path)
-        dug = _truth(archive, "disturbed", epsg, period, classes.shape, transform)
+        dug = truth_plane(archive, "disturbed", epsg, period, classes.shape, transform)
         watched = classes != OUTSIDE
         mapped = _is_mapped(classes)
         half = watched & (dug >= 50)
@@ -186,7 +185,7 @@ def score_map(run: Path, archive: Path, period: str) -> MapScore:
         total["half"] += int(half.sum())
         total["both"] += int((mapped & half).sum())
         total["near"] += int((mapped & ndimage.binary_dilation(dug > 0, _EIGHT)).sum())
-        cause = _truth(archive, "cause", epsg, period, classes.shape, transform)
+        cause = truth_plane(archive, "cause", epsg, period, classes.shape, transform)
         for code, name in record["truth"]["causes"].items():
             wrong[name] += int((mapped & (dug == 0) & (cause == int(code))).sum())
     return MapScore(
@@ -202,25 +201,14 @@ def score_map(run: Path, archive: Path, period: str) -> MapScore:
     )
 
 
-def wilson(hits: int, n: int) -> tuple[float, float] | None:
-    """Wilson's 95 % interval of a share (Wilson 1927); None without trials."""
-    if n == 0:
-        return None
-    z = 1.959964
-    share, spread = hits / n, z * z / n
-    middle = (share + spread / 2) / (1 + spread)
-    half = z * math.sqrt(share * (1 - share) / n + spread / (4 * n)) / (1 + spread)
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
 def _grounds(run: Path, archive: Path, before: str, after: str) -> list[_Ground]:
     grounds = []
     for path in sorted((run / "rasters").glob(f"change_{before}_{after}_*.tif")):
         state, transform, epsg = _raster(path)
         zone = path.name.removeprefix(f"change_{before}_{after}_")
         classes = tuple(_raster(path.with_name(f"class_{p}_{zone}"))[0] for p in (before, after))
-        dug = tuple(_truth(archive, "disturbed", epsg, p, state.shape, transform) for p in (before, after))
-        cause = _truth(archive, "cause", epsg, after, state.shape, transform)
+        dug = tuple(truth_plane(archive, "disturbed", epsg, p, state.shape, transform) for p in (before, after))
+        cause = truth_plane(archive, "cause", epsg, after, state.shape, transform)
         probability = _raster(path.with_name(f"probability_{after}_{zone}"))[0]
         grounds.append(_Ground(epsg, transform, state, classes, probability, dug, cause))
     return grounds
@@ -231,7 +219,7 @@ def _raster(path: Path) -> tuple[NDArray[Any], Affine, int]:
         return raster.read(1), raster.transform, raster.crs.to_epsg()
 
 
-def _truth(
+def truth_plane(
     archive: Path, kind: str, epsg: int, period: str, shape: tuple[int, ...], transform: Affine
 ) -> NDArray[np.uint8]:
     """A truth raster on the run's grid, 0 where nothing was simulated."""

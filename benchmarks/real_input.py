@@ -1,6 +1,6 @@
-"""Programmes on real pixels: the labelled Amazon pairs, and a Belgian patch on which nobody mines.
+"""Programmes on real pixels: the labelled Amazon pairs, and Belgian and Togolese patches on which nobody mines.
 
-Both are folders that the command reads like anyone's: GeoTIFFs and STAC items beside a config and an areas file. The
+All are folders that the command reads like anyone's: GeoTIFFs and STAC items beside a config and an areas file. The
 data lie outside the project; `data` is their folder (see its README for licences).
 """
 
@@ -11,6 +11,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,16 @@ AMAZON_PERIODS = (("t0", "2018-01-01", "2019-12-31"), ("t1", "2020-12-31", "2023
 BELGIUM_AS_OF = date(2018, 11, 30)
 # September to November of both years: all of the second autumn that was delivered.
 BELGIUM_PERIODS = (("autumn-2017", "2017-09-01", "2017-11-30"), ("autumn-2018", "2018-09-01", "2018-11-30"))
+TOGO_AS_OF = date(2020, 2, 1)
+# Twelve steps of thirty days from here on; a step is written as one look on its middle day.
+TOGO_START, TOGO_STEPS, TOGO_STEP_DAYS = date(2019, 2, 6), 12, 30
+_TOGO_BANDS = ("B2", "B3", "B4", "B8", "B11", "B12")
 _PIXEL_HA = PIXEL_M**2 / 1e4
 _DISTURBED = (1, 2)
 _CLOUDY = (3, 8, 9, 10)
 _NEW_HA = 0.5
+
+Span = tuple[str, str, str]  # name, first and last day of a period
 
 
 @dataclass(frozen=True)
@@ -151,10 +158,10 @@ def amazon_programme(data: Path, folder: Path, limit: int | None = None) -> Path
             name = f"{place.name}_{start}_{end}.tif"
             _write(imagery / name, bands, place.epsg, place.left, place.top, PIXEL_M, BANDS)
     _write_areas(folder / "areas.geojson", {place.name: place.ring() for place in places})
-    return _write_config(folder, "amazon-pairs", "Labelled pairs, Amazon basin", AMAZON_PERIODS)
+    return write_config(folder, "amazon-pairs", "Labelled pairs, Amazon basin", AMAZON_PERIODS)
 
 
-def belgium_programme(data: Path, folder: Path) -> Path:
+def belgium_programme(data: Path, folder: Path, periods: Sequence[Span] = BELGIUM_PERIODS) -> Path:
     """Write a programme of the Belgian patch into a folder and return its config: one STAC item for each date.
 
     Stored numbers are reflectance x 10 000 of a time before the -1000 offset. `eo:cloud_cover` is counted on the
@@ -180,7 +187,53 @@ def belgium_programme(data: Path, folder: Path) -> Path:
         item = _item(name, time, epsg, ring, float(np.isin(planes[SCL][number], _CLOUDY).mean()) * 100, planes)
         (imagery / name / "item.json").write_text(json.dumps(item), encoding="utf-8")
     _write_areas(folder / "areas.geojson", {"belgium": ring})
-    return _write_config(folder, "belgium", "Belgian patch without mining", BELGIUM_PERIODS)
+    return write_config(folder, "belgium", "Belgian patch without mining", periods)
+
+
+def togo_programme(data: Path, folder: Path) -> Path:
+    """Write a programme of the Togolese patch into a folder and return its config: one GeoTIFF for each of 12 steps.
+
+    17 x 17 pixels of farmland, the least cloudy look of each thirty days, top of atmosphere (with band 10, so not
+    corrected to the surface) and without a cloud mask: bands and haze are not what the classifier was made for. Its
+    grid in degrees is laid on the lattice pixel by pixel: it is off by 1 % in scale, and nothing is resampled.
+    """
+    (path,) = (data / "west_africa").glob("togo_*.tif")
+    with rasterio.open(path) as raster:
+        position = {name: i for i, name in enumerate(raster.descriptions)}
+        planes = raster.read()
+        west, north = raster.transform.c, raster.transform.f
+    epsg = utm_epsg(west, north)
+    left, top = (round(value / PIXEL_M) * PIXEL_M for value in from_lonlat(epsg).transform(west, north))
+    side = planes.shape[1] * PIXEL_M
+    imagery = folder / "imagery"
+    imagery.mkdir(parents=True)
+    for step in range(TOGO_STEPS):
+        suffix = f"_{step}" if step else ""
+        bands = np.rint(planes[[position[band + suffix] for band in _TOGO_BANDS]]).astype(np.uint16)
+        day = TOGO_START + timedelta(days=TOGO_STEP_DAYS * step + TOGO_STEP_DAYS // 2)
+        _write(imagery / f"togo_{day}.tif", bands, epsg, left, top, PIXEL_M, BANDS)
+    _write_areas(folder / "areas.geojson", {"togo": _ring(epsg, left, top - side, left + side, top)})
+    return write_config(folder, "togo", "Togolese patch without mining", togo_periods(1))
+
+
+def belgium_periods(months: int) -> tuple[Span, ...]:
+    """The Belgian series, August 2017 to November 2018, in periods of whole months; what is left over is dropped."""
+    starts = [date(2017 + (7 + m) // 12, (7 + m) % 12 + 1, 1) for m in range(17)]
+    return _spans(starts, months)
+
+
+def togo_periods(steps: int) -> tuple[Span, ...]:
+    """The Togolese series cut into periods of some thirty-day steps."""
+    return _spans([TOGO_START + timedelta(days=TOGO_STEP_DAYS * s) for s in range(TOGO_STEPS + 1)], steps)
+
+
+def _spans(starts: Sequence[date], each: int) -> tuple[Span, ...]:
+    """Periods from every `each`-th start to the day before the next; as many as are whole."""
+    cuts = starts[::each]
+    return tuple(
+        (f"p{i:02d}", start.isoformat(), (end - timedelta(days=1)).isoformat())
+        for i, (start, end) in enumerate(pairwise(cuts), 1)
+    )
 
 
 def _opened(folder: Path, prefix: str) -> netCDF4.Dataset:
@@ -257,14 +310,18 @@ def _write_areas(path: Path, rings: dict[str, list[list[float]]]) -> None:
     path.write_text(json.dumps({"type": "FeatureCollection", "features": features}), encoding="utf-8")
 
 
-def _write_config(folder: Path, programme: str, title: str, periods: Sequence[tuple[str, str, str]]) -> Path:
+def write_config(
+    folder: Path, programme: str, title: str, periods: Sequence[Span], model: str = "default", name: str = ""
+) -> Path:
+    """Write the config of a folder whose imagery and areas are there already; `name` is that of the file."""
     config = {
         "programme": programme,
         "title": title,
         "areas": ["areas.geojson"],
         "periods": [{"name": n, "start": s, "end": e} for n, s, e in periods],
         "source": {"kind": "folder", "path": "imagery", "offset": "0"},
+        "disturbance": {"model": model},
     }
-    path = folder / f"{programme}.yaml"
+    path = folder / f"{name or programme}.yaml"
     path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     return path

@@ -11,7 +11,8 @@ import rasterio
 from rasterio.transform import from_origin
 
 from benchmarks.accuracy_page import page
-from benchmarks.accuracy_simulated import REGISTRATION, REMNANT, Found, score_map, score_pair, wilson
+from benchmarks.accuracy_simulated import REGISTRATION, REMNANT, Found, score_map, score_pair
+from benchmarks.tables import wilson
 from pipeline.areas.lattice import to_lonlat
 
 LEFT, TOP, EPSG = 620_000, 520_000, 32633
