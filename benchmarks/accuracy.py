@@ -121,7 +121,7 @@ def main() -> None:
     with TemporaryDirectory() as temporary:
         done = study(arguments.work or Path(temporary), reporter)
     model, sha256 = find_model("default", ROOT)
-    card = json.loads(model.with_suffix(".card.json").read_text(encoding="utf-8"))
+    card = json.loads((model / "card.json").read_text(encoding="utf-8"))
     text = page(done.pairs, done.maps, done.amazon, done.belgium, card, sha256)
     arguments.out.write_text(text, encoding="utf-8")
     reporter.say(f"wrote {arguments.out}")

@@ -8,7 +8,6 @@ Each runs in processes of its own, in turns, twice in each; the second time coun
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import resource
 import statistics
@@ -32,7 +31,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from benchmarks import plain
 from pipeline.areas import Tile
 from pipeline.config import Imagery, Period
-from pipeline.disturbance import HALO_PX, Model, features
+from pipeline.disturbance import HALO_PX, Model, features, find_model
+from pipeline.disturbance.tree_classifier import TreeClassifier
 from pipeline.disturbance.trees import Forest
 from pipeline.imagery import BANDS, FolderSource, choose_looks
 from pipeline.runs.store import Store
@@ -100,8 +100,7 @@ def plan_pipeline(archive: Path) -> Callable[[Path], np.ndarray]:
     box = tuple(TILE.padded(HALO_PX).geographic_extent.boundingbox)
     looks, _ = choose_looks(source, box, PERIOD, date(2022, 1, 1), SETTINGS, TILE.epsg)
     assert len(looks.period) == DATES
-    model = archive / "model.npz"
-    sha256 = hashlib.sha256(model.read_bytes()).hexdigest()
+    model, sha256 = find_model("./model", archive)
 
     def task(out: Path) -> np.ndarray:
         store = Store(out)
@@ -178,7 +177,7 @@ def main() -> None:
         make_archive(archive)
         boosters = fit()
         joblib.dump(boosters, archive / "boosters.joblib")
-        Model.from_forest("bench", Forest.from_sklearn(boosters)).save(archive / "model.npz")
+        Model.of("bench", TreeClassifier(Forest.from_sklearn(boosters))).save(archive / "model")
         figures: dict[str, list[dict[str, float]]] = {OURS: [], **{name: [] for name in PLAIN}}
         for _ in range(arguments.runs):
             for which, rows in figures.items():

@@ -79,7 +79,7 @@ class Imagery(_Section):
 class Disturbance(_Section):
     """The classifier."""
 
-    model: str = Field(default="default", description="a name in models/ or a path to a model file")
+    model: str = Field(default="default", description="a name in models/, or a folder beside the config: ./my-model")
 
 
 class Change(_Section):

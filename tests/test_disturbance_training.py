@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.disturbance import MODELS_DIR, Model, evaluate, limits_of, load_model, train, training
 from pipeline.disturbance.labels import Labels
+from pipeline.disturbance.tree_classifier import TreeClassifier
 from pipeline.errors import BadInput
 
 N_PLACES = 12
@@ -41,27 +42,27 @@ def data(tmp_path):
 
 def test_the_same_labels_and_seed_give_the_same_files(data, tmp_path):
     for folder in ("a", "b"):
-        train(data, tmp_path / folder / "small.npz", seed=3)
-    names = sorted(path.name for path in (tmp_path / "a").iterdir())
-    assert names == ["index.json", "small.card.json", "small.md", "small.npz"]
+        train(data, tmp_path / folder / "small", seed=3)
+    names = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*.*"))
+    assert [name.name for name in names] == ["index.json", "card.json", "card.md", "model.json", "trees.npz"]
     for name in names:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
 def test_what_was_trained_loads_by_name_and_knows_its_labels(data, tmp_path):
-    card = train(data, tmp_path / "out" / "small.npz")
+    card = train(data, tmp_path / "out" / "small")
     model = load_model("small", tmp_path / "out")
     assert model.sha256 == card["sha256"]
     assert card["cross_validation"]["pixels"]["disturbed"]["iou"] > 0.9
     assert evaluate(model, data)["pixels"]["pond"]["f1"] > 0.9
-    assert limits_of(tmp_path / "out" / "small.npz") == tuple(card["limits"])
-    assert json.loads((tmp_path / "out" / "small.card.json").read_text()) == card
+    assert limits_of(tmp_path / "out" / "small") == tuple(card["limits"])
+    assert json.loads((tmp_path / "out" / "small" / "card.json").read_text()) == card
 
 
 def test_the_card_says_where_its_labels_lie_and_claims_no_origin_it_does_not_know(data, tmp_path):
-    card = train(data, tmp_path / "small.npz")
+    card = train(data, tmp_path / "small")
     assert card["data"]["bounds"] == [10.5, 4.5, 21.5, 4.5]
-    page = (tmp_path / "small.md").read_text()
+    page = (tmp_path / "small" / "card.md").read_text()
     assert "between longitudes 10.5 and 21.5" in page
     assert "Amazon" not in page
 
@@ -69,13 +70,13 @@ def test_the_card_says_where_its_labels_lie_and_claims_no_origin_it_does_not_kno
 def test_labels_on_which_no_patch_is_judged_make_a_card_all_the_same(data, tmp_path):
     rows = (data / "masks.csv").read_text().replace("no_mining", "unsure").replace(",mining,", ",unsure,")
     (data / "masks.csv").write_text(rows)
-    card = train(data, tmp_path / "small.npz")
+    card = train(data, tmp_path / "small")
     assert any("not known of those with mining" in line for line in card["limits"])
 
 
 def test_a_second_model_joins_the_index(data, tmp_path):
     for name in ("first", "second"):
-        train(data, tmp_path / f"{name}.npz")
+        train(data, tmp_path / name)
     assert load_model("first", tmp_path).name == "first"
     assert load_model("second", tmp_path).name == "second"
 
@@ -87,7 +88,7 @@ def test_a_patch_is_judged_by_trees_that_never_saw_its_cell(data, monkeypatch):
 
     def remember(samples, seed):
         seen.append(set(samples.patch.tolist()))
-        return load_model("default").forest
+        return load_model("trees").classifier.forest
 
     monkeypatch.setattr(training, "fit", remember)
     training.cross_validate(training.draw(labels, 0), labels, 0)
@@ -119,20 +120,15 @@ def test_labels_without_ponds_cannot_train(data):
         training.fit(replace(samples, classes=np.minimum(samples.classes, 1)), 0)
 
 
-def test_a_model_file_must_be_named_npz(data, tmp_path):
-    with pytest.raises(BadInput, match=r"\.npz"):
-        train(data, tmp_path / "model.pkl")
-
-
 def test_the_shipped_model_is_what_training_gives(shared_data):
     labels = Labels.read(shared_data / "amazon_mining")
     forest = training.fit(training.draw(labels, 0), 0)
-    assert Model.from_forest("default", forest).sha256 == load_model("default").sha256
+    assert Model.of("trees", TreeClassifier(forest)).sha256 == load_model("trees").sha256
 
 
 def test_spectra_without_surroundings_are_judged_alone(shared_data):
-    card = json.loads((MODELS_DIR / "default.card.json").read_text())
-    africa = training.false_alarms(load_model("default"), shared_data / "africa_spectra")
+    card = json.loads((MODELS_DIR / "trees" / "card.json").read_text())
+    africa = training.false_alarms(load_model("trees"), shared_data / "africa_spectra")
     assert africa == card["africa"]
     assert {region: row["samples"] for region, row in africa.items()} == {
         "eastern": 4444,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import hashlib
 import json
 import zipfile
 from dataclasses import replace
@@ -14,8 +14,11 @@ from hypothesis import strategies as st
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from pipeline.disturbance import HALO_PX, MODELS_DIR, Model, find_model, limits_of, load_model
+from pipeline.disturbance import model as model_module
 from pipeline.disturbance.card import make_limits, to_markdown
 from pipeline.disturbance.features import N_FEATURES
+from pipeline.disturbance.model import write_index
+from pipeline.disturbance.tree_classifier import TreeClassifier
 from pipeline.disturbance.trees import Forest, sigmoid
 from pipeline.errors import BadInput, ModelError
 from pipeline.imagery.scene import NODATA
@@ -45,19 +48,35 @@ def fitted(n_leaves=31):
     return first, second, x
 
 
+def model_of(forest, name="small"):
+    return Model.of(name, TreeClassifier(forest))
+
+
 @pytest.fixture
 def saved(tmp_path):
-    model = Model.from_forest("small", stump())
-    model.save(tmp_path / "small.npz")
-    return tmp_path / "small.npz"
+    model_of(stump()).save(tmp_path / "small")
+    return tmp_path / "small"
 
 
-def rewritten(path, **changes):
-    """The file with some arrays replaced."""
-    with np.load(path) as stored:
+def with_arrays(folder, **changes):
+    """The model with some arrays replaced, and named by their new hash."""
+    with np.load(folder / "trees.npz") as stored:
         arrays = {name: stored[name] for name in stored.files}
-    np.savez(path, **{**arrays, **changes})
-    return path
+    np.savez(folder / "trees.npz", **{**arrays, **changes})
+    return renamed(folder)
+
+
+def renamed(folder):
+    """The model with the hash of trees.npz as it is now."""
+    return with_metadata(folder, files={"trees.npz": hashlib.sha256((folder / "trees.npz").read_bytes()).hexdigest()})
+
+
+def with_metadata(folder, **changes):
+    """The model with some metadata replaced; None takes a key out."""
+    metadata = json.loads((folder / "model.json").read_text()) | changes
+    kept = {key: value for key, value in metadata.items() if value is not None}
+    (folder / "model.json").write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
+    return folder
 
 
 def test_a_tree_goes_left_up_to_its_threshold():
@@ -90,29 +109,87 @@ FITTED = fitted()
 
 def test_a_saved_model_comes_back_the_same(saved):
     model = Model.load(saved)
-    assert model.name == "small"
-    assert model.sha256 == Model.from_forest("small", stump()).sha256
+    assert (model.name, model.kind) == ("small", "trees")
+    assert model.sha256 == model_of(stump()).sha256
     for name, array in stump().arrays().items():
-        assert (model.forest.arrays()[name] == array).all()
+        assert (model.classifier.forest.arrays()[name] == array).all()
+
+
+def test_the_hash_of_a_model_is_that_of_its_metadata_file(saved):
+    assert Model.load(saved).sha256 == hashlib.sha256((saved / "model.json").read_bytes()).hexdigest()
 
 
 def test_the_same_model_gives_the_same_bytes(saved, tmp_path):
-    Model.load(saved).save(tmp_path / "again.npz")
-    assert (tmp_path / "again.npz").read_bytes() == saved.read_bytes()
+    Model.load(saved).save(tmp_path / "again")
+    for name in ("model.json", "trees.npz"):
+        assert (tmp_path / "again" / name).read_bytes() == (saved / name).read_bytes()
 
 
-def test_an_altered_file_is_refused(saved):
+def test_an_altered_metadata_file_is_refused(saved):
     promised = Model.load(saved).sha256
-    data = bytearray(saved.read_bytes())
-    data[-200] ^= 1
-    saved.write_bytes(bytes(data))
+    with_metadata(saved, name="other")
     with pytest.raises(ModelError, match=f"expected SHA-256 {promised}, found"):
         Model.load(saved, promised)
 
 
-def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(ModelError, match=r"nowhere\.npz"):
-        Model.load(tmp_path / "nowhere.npz")
+def test_altered_arrays_are_refused(saved):
+    data = bytearray((saved / "trees.npz").read_bytes())
+    data[-200] ^= 1
+    (saved / "trees.npz").write_bytes(bytes(data))
+    with pytest.raises(ModelError, match=r"trees\.npz is not the file that model\.json names"):
+        Model.load(saved)
+
+
+@pytest.mark.parametrize("name", ["model.json", "trees.npz"])
+def test_a_missing_file_is_named(saved, name):
+    (saved / name).unlink()
+    with pytest.raises(ModelError, match=f"{name}: cannot be read"):
+        Model.load(saved)
+
+
+def test_a_file_too_large_to_be_a_model_is_not_read(saved, monkeypatch):
+    monkeypatch.setattr(model_module, "MAX_BYTES", 1000)
+    with pytest.raises(ModelError, match="larger than 1000 bytes"):
+        Model.load(saved)
+
+
+def test_files_that_the_model_does_not_name_do_not_matter(saved):
+    (saved / "card.json").write_text("{")
+    (saved / "setup.py").write_text("raise SystemExit")
+    assert Model.load(saved).name == "small"
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"format": "placerwatch-model-9"}, "format 'placerwatch-model-9'; this version reads 'placerwatch-model-1'"),
+        ({"format": None}, "format 'None'"),
+        ({"kind": "oracle"}, "kind 'oracle'; this version reads trees"),
+        ({"kind": ["trees"]}, r"kind \"\['trees'\]\""),
+        ({"name": 7}, "has no name"),
+        ({"bands": ["B02", "B03", "B04", "B08"]}, "made with other bands"),
+        ({"bands": ["B03", "B02", "B04", "B08", "B11", "B12"]}, "made with other bands"),
+        ({"features": ["ndvi"]}, "made with other features"),
+        ({"outputs": None}, "made with other outputs"),
+        ({"files": {}}, "has the file 'trees.npz' and no other"),
+        ({"files": {"trees.npz": "00", "more.npz": "00"}}, "has the file 'trees.npz' and no other"),
+        ({"files": {"../trees.npz": "00"}}, "has the file 'trees.npz' and no other"),
+        ({"files": {"trees.npz": 3}}, "not the file that"),
+        ({"files": ["trees.npz"]}, "has the file 'trees.npz' and no other"),
+        ({"note": "hand-made"}, "not as `placerwatch train` writes it"),
+    ],
+    ids=str,
+)
+def test_metadata_of_another_kind_are_refused(saved, changes, says):
+    with pytest.raises(ModelError, match=says):
+        Model.load(with_metadata(saved, **changes))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000, "3", "null", '{"format": NaN}', "\xff"])
+def test_metadata_that_are_no_metadata_are_refused(saved, text):
+    (saved / "model.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(ModelError, match=r"model\.json"):
+        Model.load(saved)
 
 
 @pytest.mark.parametrize(
@@ -133,63 +210,87 @@ def test_a_missing_file_is_named(tmp_path):
         {"start": np.array([0, 3, 900], np.int32)},
         {"start": np.array([0, 5, 4], np.int32)},
         {"start": np.array([0, -1, 4], np.int32)},
-        {"meta": np.frombuffer(b"{}", np.uint8)},
-        {"meta": np.frombuffer(b"[" * 100_000, np.uint8)},
-        {"meta": np.frombuffer(json.dumps({"name": "x", "format": "placerwatch-trees-9"}).encode(), np.uint8)},
         {"more": np.zeros(3)},
     ],
     ids=str,
 )
-def test_a_damaged_model_is_refused(saved, changes):
-    with pytest.raises(ModelError, match=r"small\.npz"):
-        Model.load(rewritten(saved, **changes))
+def test_arrays_that_are_no_trees_are_refused(saved, changes):
+    with pytest.raises(ModelError, match="small: "):
+        Model.load(with_arrays(saved, **changes))
 
 
 def test_pickled_arrays_are_refused(saved):
-    objects = np.empty(1, object)
-    with np.load(saved) as stored:
-        arrays = {name: stored[name] for name in stored.files}
-    np.savez(saved, **{**arrays, "value": objects})
-    with pytest.raises(ModelError):
-        Model.load(saved)
+    with pytest.raises(ModelError, match="size its header claims"):
+        Model.load(with_arrays(saved, value=np.empty(1, object)))
 
 
 def test_a_header_that_claims_more_than_is_there_is_refused(saved):
-    data = saved.read_bytes()
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+    path = saved / "trees.npz"
+    with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     members["value.npy"] = members["value.npy"].replace(b"(4,), }        ", b"(400000000,), }")
-    with zipfile.ZipFile(saved, "w") as archive:
+    with zipfile.ZipFile(path, "w") as archive:
         for name, content in members.items():
             archive.writestr(name, content)
-    with pytest.raises(ModelError):
-        Model.load(saved)
+    with pytest.raises(ModelError, match="size its header claims"):
+        Model.load(renamed(saved))
 
 
 @settings(max_examples=60, deadline=None)
 @given(at=st.integers(0, 4000), value=st.integers(0, 255), cut=st.integers(0, 3000))
-def test_any_broken_file_is_a_model_error_or_a_sound_model(tmp_path_factory, at, value, cut):
-    path = tmp_path_factory.mktemp("models") / "broken.npz"
-    Model.from_forest("small", stump()).save(path)
-    data = bytearray(path.read_bytes())
+def test_any_broken_arrays_are_a_model_error_or_sound_trees(tmp_path_factory, at, value, cut):
+    folder = tmp_path_factory.mktemp("models")
+    model_of(stump()).save(folder)
+    data = bytearray((folder / "trees.npz").read_bytes())
     data[at % len(data)] = value
-    path.write_bytes(bytes(data[: len(data) - cut % len(data)]))
+    (folder / "trees.npz").write_bytes(bytes(data[: len(data) - cut % len(data)]))
     try:
-        model = Model.load(path)
+        model = Model.load(renamed(folder))
     except ModelError:
         return
-    assert model.forest.scores(np.zeros((N_FEATURES, 3), np.int16)).shape == (2, 3)
+    assert model.classifier.forest.scores(np.zeros((N_FEATURES, 3), np.int16)).shape == (2, 3)
+
+
+@settings(max_examples=60, deadline=None)
+@given(at=st.integers(0, 2000), value=st.integers(0, 255), cut=st.integers(0, 2000))
+def test_any_broken_metadata_are_a_model_error_or_the_same_model(tmp_path_factory, at, value, cut):
+    folder = tmp_path_factory.mktemp("models")
+    model_of(stump()).save(folder)
+    data = bytearray((folder / "model.json").read_bytes())
+    data[at % len(data)] = value
+    (folder / "model.json").write_bytes(bytes(data[: len(data) - cut % len(data)]))
+    try:
+        model = Model.load(folder)
+    except ModelError:
+        return
+    # Any one byte of the name may be another letter.
+    assert model.classifier.metadata() == TreeClassifier(stump()).metadata()
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match="choose another folder"):
+        model_of(stump()).save(tmp_path / "file" / "small")
 
 
 def test_an_unknown_name_lists_the_models_there_are(tmp_path):
-    (tmp_path / "index.json").write_text('{"models": {"river": {"file": "river.npz", "sha256": "00"}}}')
+    (tmp_path / "index.json").write_text('{"models": {"river": {"folder": "river", "sha256": "00"}}}')
     with pytest.raises(ModelError, match="there: river"):
         load_model("default", tmp_path)
 
 
 @pytest.mark.parametrize(
     "index",
-    ["", "[]", '{"models": 3}', '{"models": {"a": {"file": "../a.npz", "sha256": ""}}}', '{"models": {"a": {}}}'],
+    [
+        "",
+        "[]",
+        "[" * 100_000,
+        '{"models": 3}',
+        '{"models": {"a": {"folder": "../a", "sha256": ""}}}',
+        '{"models": {"a": {"folder": "..", "sha256": ""}}}',
+        '{"models": {"a": {"folder": "", "sha256": ""}}}',
+        '{"models": {"a": {}}}',
+    ],
 )
 def test_a_damaged_index_is_refused(tmp_path, index):
     (tmp_path / "index.json").write_text(index)
@@ -202,8 +303,18 @@ def test_no_models_folder_is_an_error_that_says_so(tmp_path):
         load_model("default", tmp_path / "models")
 
 
-def test_a_path_is_found_from_the_config(saved, tmp_path):
-    assert find_model("small.npz", tmp_path) == (saved, Model.load(saved).sha256)
+def test_a_model_entered_into_the_index_is_found_by_name_and_others_stay(saved, tmp_path):
+    model = Model.load(saved)
+    write_index(tmp_path, "first", "small", model.sha256)
+    write_index(tmp_path, "second", "small", model.sha256)
+    assert load_model("first", tmp_path).sha256 == load_model("second", tmp_path).sha256 == model.sha256
+
+
+@pytest.mark.parametrize("path", ["./small", "small/", "../{here}/small"])
+def test_a_path_is_found_from_the_config(saved, tmp_path, path):
+    found, sha256 = find_model(path.format(here=tmp_path.name), tmp_path)
+    assert found.resolve() == saved.resolve()
+    assert sha256 == Model.load(saved).sha256
 
 
 def test_a_model_without_card_says_its_accuracy_is_not_known(saved):
@@ -212,7 +323,7 @@ def test_a_model_without_card_says_its_accuracy_is_not_known(saved):
 
 def test_ponds_and_bare_workings_share_the_probability_of_disturbance():
     # Scores 3.5 and -1: disturbed 0.9707 and pond 0.2689 of it.
-    model = Model.from_forest("small", stump(threshold=-1))
+    model = model_of(stump(threshold=-1))
     got = model.predict(np.full((6, 1, 1), 1000, np.uint16), 0)
     assert got[:, 0, 0].tolist() == [7096, 2611]
 
@@ -220,7 +331,7 @@ def test_ponds_and_bare_workings_share_the_probability_of_disturbance():
 def test_a_pixel_never_observed_has_no_probability():
     image = np.full((6, 2, 3), 1000, np.uint16)
     image[2, 0, 1] = NODATA
-    got = Model.from_forest("small", stump()).predict(image, 0)
+    got = model_of(stump()).predict(image, 0)
     assert (got == NODATA).tolist() == [[[False, True, False], [False] * 3]] * 2
 
 
@@ -236,13 +347,14 @@ def test_predictions_on_tiles_equal_the_mosaic():
 
 def test_every_model_in_the_index_loads_and_has_a_card():
     index = json.loads((MODELS_DIR / "index.json").read_text())["models"]
-    assert "default" in index
+    assert set(index) == {"default", "trees"}
     for name, entry in index.items():
         model = load_model(name)
-        card = json.loads((MODELS_DIR / entry["file"]).with_suffix(".card.json").read_text())
+        folder = MODELS_DIR / entry["folder"]
+        card = json.loads((folder / "card.json").read_text())
         assert card["sha256"] == model.sha256 == entry["sha256"]
-        assert limits_of(MODELS_DIR / entry["file"]) == tuple(card["limits"]) == tuple(make_limits(card))
-        assert (MODELS_DIR / entry["file"]).with_suffix(".md").read_text() == to_markdown(card)
+        assert limits_of(folder) == tuple(card["limits"]) == tuple(make_limits(card))
+        assert (folder / "card.md").read_text() == to_markdown(card)
 
 
 def test_other_arrays_are_refused():

@@ -26,11 +26,11 @@ ALWAYS = (
 
 
 def limits_of(model: Path) -> tuple[str, ...]:
-    """Sentences on what a model cannot do, from the card beside its file; the general ones where there is no card.
+    """Sentences on what a model cannot do, from the card in its folder; the general ones where there is no card.
 
     Raises ModelError if the card is there and cannot be read.
     """
-    path = model.with_suffix(".card.json")
+    path = model / "card.json"
     if not path.exists():
         return (*ALWAYS, "This model has no card: its accuracy is not known.")
     try:
@@ -71,7 +71,7 @@ def to_markdown(card: dict[str, Any]) -> str:
     data, method, figures = card["data"], card["method"], card["cross_validation"]
     parts = [
         f"# Model `{card['name']}`",
-        "Written by `placerwatch train` together with the model; the same figures stand in the `.card.json` beside it.",
+        "Written by `placerwatch train` together with the model; the same figures stand in `card.json` beside it.",
         f"SHA-256 `{card['sha256']}`",
         "## Limits",
         "\n".join(f"- {line}" for line in card["limits"]),

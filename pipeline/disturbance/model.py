@@ -1,22 +1,22 @@
-"""A trained model: arrays in a file named by its hash, loaded without running code, and what it says of a tile.
+"""A trained model: a folder of data named by one hash, loaded without running code.
 
-The file is an uncompressed .npz of the arrays of `Forest` and `meta`, UTF-8 JSON as bytes:
+    models/trees/
+      model.json    {"format": "placerwatch-model-1", "name": "trees", "kind": "trees", "bands": ["B02", ...],
+                     "files": {"trees.npz": "<SHA-256>"}, ...}
+      trees.npz     or network.onnx
+      card.json, card.md, gallery/    for people; prediction does not need them
 
-    {"format": "placerwatch-trees-1", "name": "default", "bands": ["B02", ...], "features": ["ndvi", ...],
-     "outputs": ["disturbed", "pond_if_disturbed"]}
-
-`models/index.json` names the files: {"models": {"default": {"file": "default.npz", "sha256": "..."}}}.
+The model's SHA-256 is that of model.json, which holds the hashes of the other files. `models/index.json` names the
+folders: {"models": {"trees": {"folder": "trees", "sha256": "..."}}}.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import math
 import os
-import tokenize
-import zipfile
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,131 +24,143 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.disturbance.features import compute, feature_names, observed
-from pipeline.disturbance.trees import ARRAYS, Forest, sigmoid
+from pipeline.disturbance import tree_classifier
+from pipeline.disturbance.learning import Classifier, Evidence
+from pipeline.disturbance.planes import PROBABILITY_SCALE
+from pipeline.disturbance.tree_classifier import TreeClassifier
 from pipeline.errors import BadInput, ModelError
-from pipeline.imagery.scene import BANDS, NODATA
 
-FORMAT = "placerwatch-trees-1"
-OUTPUTS = ("disturbed", "pond_if_disturbed")
-PROBABILITY_SCALE = 10_000
+__all__ = [
+    "INDEX",
+    "METADATA",
+    "MODELS_DIR",
+    "PROBABILITY_SCALE",
+    "Model",
+    "find_model",
+    "load_model",
+    "read_index",
+    "write_atomically",
+    "write_index",
+]
+
+FORMAT = "placerwatch-model-1"
+METADATA = "model.json"
 INDEX = "index.json"
 # The package is installed in place: models/ lies beside pipeline/.
 MODELS_DIR = Path(__file__).resolve().parents[2] / "models"
-_MAX_BYTES = 64_000_000
-# What zipfile and numpy's reader of headers raise on bytes that are not theirs.
-_UNREADABLE = (
-    zipfile.BadZipFile,
-    ValueError,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-    OSError,
-    SyntaxError,
-    MemoryError,
-    tokenize.TokenError,
-)
+MAX_METADATA_BYTES = 1_000_000
+MAX_BYTES = 256_000_000
+# What model.json of each kind must name under "files".
+_FILES = {"trees": tree_classifier.FILE}
 
 
 @dataclass(frozen=True)
 class Model:
-    """Two scores: that ground is disturbed, and that disturbed ground is a pond. `sha256` is that of the file."""
+    """A classifier with its name and the SHA-256 of the model.json that describes it."""
 
     name: str
     sha256: str
-    forest: Forest
+    classifier: Classifier
 
     @classmethod
-    def from_forest(cls, name: str, forest: Forest) -> Model:
-        """A freshly trained model; its hash is that of the bytes `save` writes."""
-        return cls(name, hashlib.sha256(_encode(name, forest)).hexdigest(), forest)
+    def of(cls, name: str, classifier: Classifier) -> Model:
+        """A freshly trained model; its hash is that of the model.json that `save` writes."""
+        return cls(name, hashlib.sha256(_describe(name, classifier)).hexdigest(), classifier)
 
     @classmethod
     def load(cls, path: Path, sha256: str | None = None) -> Model:
-        """Read a model file; nothing in it is executed.
+        """Read a model's folder; nothing in it is executed.
 
-        Raises ModelError if the file is missing, too large, not of this format, made for other bands or features, or
-        if its SHA-256 is not the one asked for.
+        Raises ModelError if a file is missing, too large or not the one that model.json names, if the model is of an
+        unknown format or kind or made for other bands or features, or if its SHA-256 is not the one asked for.
         """
-        try:
-            with path.open("rb") as file:
-                data = file.read(_MAX_BYTES + 1)
-        except OSError as error:
-            raise ModelError(f"model {path}: cannot be read ({error.strerror}); check disturbance.model") from error
-        if len(data) > _MAX_BYTES:
-            raise ModelError(f"model {path}: larger than {_MAX_BYTES} bytes; this is not a placerwatch model")
-        found = hashlib.sha256(data).hexdigest()
+        text = _read(path / METADATA, MAX_METADATA_BYTES)
+        found = hashlib.sha256(text).hexdigest()
         if sha256 is not None and found != sha256:
             raise ModelError(
-                f"model {path}: expected SHA-256 {sha256}, found {found}; the file was altered: restore it, "
+                f"model {path}: expected SHA-256 {sha256}, found {found}; {METADATA} was altered: restore it, "
                 f"or enter the new hash in {INDEX} if you trained it"
             )
         try:
-            arrays = _decode(data)
-            name = _check_meta(arrays)
-            forest = Forest.from_arrays(arrays, len(feature_names()), len(OUTPUTS))
+            metadata = _parse(text)
+            file = _FILES[metadata["kind"]]
+            content = _read(path / file, MAX_BYTES)
+            if hashlib.sha256(content).hexdigest() != metadata["files"][file]:
+                raise ModelError(f"{file} is not the file that {METADATA} names (its SHA-256 differs); restore it")
+            model = cls.of(metadata["name"], _classifier(metadata, {file: content}))
         except ModelError as error:
             raise ModelError(f"{path}: {error}") from error
-        return cls(name, found, forest)
+        if model.sha256 != found:
+            raise ModelError(f"{path / METADATA}: not as `placerwatch train` writes it: keys or their order differ")
+        return model
 
-    def save(self, path: Path) -> None:
-        """Write the model file; the same model gives the same bytes."""
-        write_atomically(path, _encode(self.name, self.forest))
+    def save(self, folder: Path) -> None:
+        """Write the model's folder; the same model gives the same bytes. Raises BadInput if that cannot be done."""
+        for name, content in self.classifier.files().items():
+            write_atomically(folder / name, content)
+        write_atomically(folder / METADATA, _describe(self.name, self.classifier))
 
-    def predict(self, reflectance: NDArray[np.uint16], halo: int) -> NDArray[np.uint16]:
+    @property
+    def kind(self) -> str:
+        """What it is: "trees" or "network"."""
+        return self.classifier.kind
+
+    def predict(
+        self, reflectance: NDArray[np.uint16], halo: int, evidence: Evidence | None = None
+    ) -> NDArray[np.uint16]:
         """Probabilities x 10 000 of bare workings and of pond in workings, (2, y - 2 halo, x - 2 halo).
 
-        `reflectance` is x 10 000, (6, y, x), NODATA where not observed; so is the answer. The outer `halo` pixels
-        are read as surroundings only; with HALO_PX of them the answer does not depend on the tile.
-        Raises BadInput if the array is not six uint16 bands larger than its halo.
+        See Classifier. Raises BadInput if the array is not six uint16 bands larger than its halo.
         """
-        features = compute(reflectance, halo)
-        shape = features.shape[1:]
-        disturbed, pond = sigmoid(self.forest.scores(features.reshape(len(features), -1)))
-        # Rounded so that the two add up to the rounded probability of disturbance.
-        either = np.rint(disturbed * PROBABILITY_SCALE).astype(np.uint16)
-        water = np.rint(disturbed * pond * PROBABILITY_SCALE).astype(np.uint16)
-        out = np.stack([either - water, water]).reshape(2, *shape)
-        out[:, ~observed(reflectance[:, halo : halo + shape[0], halo : halo + shape[1]])] = NODATA
-        return out
+        return self.classifier.predict(reflectance, halo, evidence)
 
 
 def find_model(name_or_path: str, base: Path, models_dir: Path = MODELS_DIR) -> tuple[Path, str]:
-    """File and SHA-256 of a model: a name in `models_dir`/index.json, or a .npz path relative to `base`.
+    """Folder and SHA-256 of a model: a name in `models_dir`/index.json, or a folder's path relative to `base`.
 
-    The hash is the one the index promises, or, of a path, the one the file has. Raises ModelError if there is no such
-    model, naming those there are.
+    What has a slash is a path. The hash is the one the index promises, or, of a path, the one that is there. Raises
+    ModelError if there is no such model, naming those there are.
     """
-    if name_or_path.endswith(".npz"):
+    if "/" in name_or_path:
         path = base / name_or_path
         return path, Model.load(path).sha256
     known = read_index(models_dir)
     if name_or_path not in known:
         there = ", ".join(sorted(known)) or "none"
-        raise ModelError(f"model {name_or_path!r}: not in {models_dir / INDEX}; there: {there}. Or give a .npz path")
-    file, sha256 = known[name_or_path]
-    return models_dir / file, sha256
+        raise ModelError(
+            f"model {name_or_path!r}: not in {models_dir / INDEX}; there: {there}. Or give a folder, such as ./my-model"
+        )
+    folder, sha256 = known[name_or_path]
+    return models_dir / folder, sha256
 
 
 def load_model(name_or_path: str, models_dir: Path = MODELS_DIR) -> Model:
-    """The model of a name in `models_dir`/index.json or of a .npz path, its hash checked; raises ModelError."""
+    """The model of a name in `models_dir`/index.json or of a path, its hash checked; raises ModelError."""
     return Model.load(*find_model(name_or_path, Path(), models_dir))
 
 
 def read_index(models_dir: Path) -> dict[str, tuple[str, str]]:
-    """File and SHA-256 of each model that `models_dir` names; raises ModelError if the index is missing or wrong."""
+    """Folder and SHA-256 of each model that `models_dir` names; raises ModelError if the index is missing or wrong."""
     path = models_dir / INDEX
     try:
         models = json.loads(path.read_text(encoding="utf-8"))["models"]
-        known = {str(name): (str(entry["file"]), str(entry["sha256"])) for name, entry in models.items()}
+        known = {str(name): (str(entry["folder"]), str(entry["sha256"])) for name, entry in models.items()}
     except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror}); give the path of a .npz file instead") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{path}: expected {{'models': {{name: {{'file', 'sha256'}}}}}}, found {error!r}") from error
-    outside = [file for file, _ in known.values() if Path(file).name != file]
+        raise ModelError(f"{path}: cannot be read ({error.strerror}); give the path of a model's folder") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ModelError(f"{path}: expected {{'models': {{name: {{'folder', 'sha256'}}}}}}, found {error!r}") from error
+    outside = [folder for folder, _ in known.values() if Path(folder).name != folder or folder in ("", "..")]
     if outside:
-        raise ModelError(f"{path}: {outside[0]!r} is not the name of a file in that folder")
+        raise ModelError(f"{path}: {outside[0]!r} is not the name of a folder beside it")
     return known
+
+
+def write_index(models_dir: Path, name: str, folder: str, sha256: str) -> None:
+    """Enter a model into `models_dir`/index.json, which is made if it is not there; raises ModelError or BadInput."""
+    known = read_index(models_dir) if (models_dir / INDEX).exists() else {}
+    known[name] = folder, sha256
+    models = {key: {"folder": where, "sha256": digest} for key, (where, digest) in sorted(known.items())}
+    write_atomically(models_dir / INDEX, _json({"models": models}))
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -159,60 +171,50 @@ def write_atomically(path: Path, data: bytes) -> None:
         partial.write_bytes(data)
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
         raise BadInput(f"{path}: cannot be written ({os.strerror(error.errno or 0)}); choose another folder") from error
 
 
-def _encode(name: str, forest: Forest) -> bytes:
-    meta = {"format": FORMAT, "name": name, "bands": BANDS, "features": feature_names(), "outputs": OUTPUTS}
-    text = json.dumps(meta, sort_keys=True).encode()
-    arrays = {"meta": np.frombuffer(text, np.uint8), **forest.arrays()}
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for key, array in arrays.items():
-            member = io.BytesIO()
-            np.lib.format.write_array(member, array, version=(1, 0), allow_pickle=False)
-            # A ZipInfo of its own: the date stays at 1980.
-            info = zipfile.ZipInfo(f"{key}.npy")
-            info.create_system = 3
-            archive.writestr(info, member.getvalue())
-    return buffer.getvalue()
+def _describe(name: str, classifier: Classifier) -> bytes:
+    files = {file: hashlib.sha256(content).hexdigest() for file, content in classifier.files().items()}
+    return _json({"format": FORMAT, "name": name, "kind": classifier.kind, "files": files, **classifier.metadata()})
 
 
-def _decode(data: bytes) -> dict[str, NDArray[Any]]:
+def _json(value: Mapping[str, Any]) -> bytes:
+    return (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def _read(path: Path, limit: int) -> bytes:
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = archive.infolist()
-            if sorted(m.filename for m in members) != sorted(f"{key}.npy" for key in ("meta", *ARRAYS)):
-                raise ModelError(f"model: expected the arrays {', '.join(('meta', *ARRAYS))}; not a placerwatch model")
-            if any(m.compress_type != zipfile.ZIP_STORED for m in members):
-                raise ModelError("model: expected uncompressed arrays; save it with placerwatch train")
-            return {m.filename.removesuffix(".npy"): _read_array(archive.read(m)) for m in members}
-    except _UNREADABLE as error:
-        raise ModelError(f"model: not a placerwatch model file ({error})") from error
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except OSError as error:
+        raise ModelError(f"model {path}: cannot be read ({error.strerror}); check disturbance.model") from error
+    if len(data) > limit:
+        raise ModelError(f"model {path}: larger than {limit} bytes; this is not a placerwatch model")
+    return data
 
 
-def _read_array(data: bytes) -> NDArray[Any]:
-    stream = io.BytesIO(data)
-    np.lib.format.read_magic(stream)
-    shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
-    # The header is believed only where the bytes are there: a false shape must not ask for memory.
-    if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(data) - stream.tell():
-        raise ModelError("model: an array does not have the size its header claims; the file is damaged")
-    return np.frombuffer(data, dtype, offset=stream.tell()).reshape(shape)
-
-
-def _check_meta(arrays: dict[str, NDArray[Any]]) -> str:
-    if arrays["meta"].dtype != np.uint8:
-        raise ModelError("model: metadata are not bytes of JSON; the file is damaged")
+def _parse(text: bytes) -> dict[str, Any]:
+    """Metadata of which format, name, kind and files are as they should be."""
     try:
-        meta = json.loads(arrays["meta"].tobytes())
+        metadata = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ModelError(f"model: metadata are not JSON ({error})") from error
-    if not isinstance(meta, dict) or not isinstance(meta.get("name"), str):
-        raise ModelError("model: metadata without a name; the file is damaged")
-    expected = {"format": FORMAT, "bands": list(BANDS), "features": list(feature_names()), "outputs": list(OUTPUTS)}
-    for key, value in expected.items():
-        if meta.get(key) != value:
-            raise ModelError(f"model: made with other {key} than this version reads; train it again")
-    return str(meta["name"])
+        raise ModelError(f"{METADATA} is not JSON ({error}); restore it") from error
+    if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
+        found = metadata.get("format") if isinstance(metadata, dict) else metadata
+        raise ModelError(f"{METADATA}: format {str(found)[:60]!r}; this version reads {FORMAT!r}")
+    kind = metadata.get("kind")
+    if not isinstance(kind, str) or kind not in _FILES:
+        raise ModelError(f"{METADATA}: kind {str(kind)[:60]!r}; this version reads {', '.join(_FILES)}")
+    if not isinstance(metadata.get("name"), str):
+        raise ModelError(f"{METADATA}: has no name; restore it")
+    files = metadata.get("files")
+    if not isinstance(files, dict) or set(files) != {_FILES[kind]}:
+        raise ModelError(f"{METADATA}: a model of kind {kind!r} has the file {_FILES[kind]!r} and no other")
+    return metadata
+
+
+def _classifier(metadata: Mapping[str, Any], files: Mapping[str, bytes]) -> Classifier:
+    return TreeClassifier.from_files(metadata, files)

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from pipeline.disturbance.card import ORIGINS, UNKNOWN_ORIGIN, make_limits, to_markdown
 from pipeline.disturbance.features import CHANNELS, RADII, compute, feature_names
 from pipeline.disturbance.labels import BARE, FILES, OTHER, POND, UNSURE, Labels
-from pipeline.disturbance.model import INDEX, PROBABILITY_SCALE, Model, read_index, write_atomically
+from pipeline.disturbance.model import PROBABILITY_SCALE, Model, write_atomically, write_index
 from pipeline.disturbance.scores import THRESHOLD, score
+from pipeline.disturbance.tree_classifier import TreeClassifier
 from pipeline.disturbance.trees import Forest
 from pipeline.errors import BadInput
 from pipeline.imagery.scene import BANDS, NODATA
@@ -42,16 +43,14 @@ COMMON = {
 
 
 def train(data: Path, out: Path, seed: int = 0) -> dict[str, Any]:
-    """Fit a model to the labels in folder `data`; write `out` (.npz), its card (.card.json, .md) and the index.
+    """Fit a model to the labels in folder `data`; write folder `out` with its card and the index beside it.
 
     Returns the card. The same labels and seed give the same bytes. Where `data` has a neighbour `africa_spectra`,
     the card states the false alarms on it. Raises BadInput where labels are missing or `out` cannot be written.
     """
-    if out.suffix != ".npz":
-        raise BadInput(f"model file {out}: expected a name that ends in .npz")
     labels = Labels.read(data)
     samples = draw(labels, seed)
-    model = Model.from_forest(out.stem, fit(samples, seed))
+    model = Model.of(out.name, TreeClassifier(fit(samples, seed)))
     cross_validated = score(cross_validate(samples, labels, seed), labels)
     africa = data.parent / "africa_spectra"
     files = {name: hashlib.sha256((data / name).read_bytes()).hexdigest() for name in FILES}
@@ -90,11 +89,9 @@ def train(data: Path, out: Path, seed: int = 0) -> dict[str, Any]:
     }
     card["limits"] = make_limits(card)
     model.save(out)
-    _write_json(out.with_suffix(".card.json"), card)
-    write_atomically(out.with_suffix(".md"), to_markdown(card).encode())
-    index = {name: {"file": file, "sha256": sha} for name, (file, sha) in _index_beside(out).items()}
-    index[model.name] = {"file": out.name, "sha256": model.sha256}
-    _write_json(out.with_name(INDEX), {"models": index})
+    _write_json(out / "card.json", card)
+    write_atomically(out / "card.md", to_markdown(card).encode())
+    write_index(out.parent, model.name, out.name, model.sha256)
     return card
 
 
@@ -169,7 +166,7 @@ def cross_validate(samples: Samples, labels: Labels, seed: int) -> NDArray[np.fl
         raise BadInput(f"labels: cross-validation needs patches in at least {FOLDS} cells of one degree")
     out = np.empty((len(labels.mask), 2, *labels.mask.shape[1:]))
     for known, held_out in folds(FOLDS).split(labels.mask, groups=labels.cell):
-        model = Model.from_forest("held out", fit(samples.of(known), seed))
+        model = Model.of("held out", TreeClassifier(fit(samples.of(known), seed)))
         for patch in held_out:
             out[patch] = model.predict(labels.reflectance[patch], 0) / PROBABILITY_SCALE
     return out
@@ -200,10 +197,6 @@ def false_alarms(model: Model, folder: Path) -> dict[str, Any]:
         shares["both"] = round(float((called[0] & called[1]).mean()), 4)
         out[path.name.removesuffix("_training_data.txt.gz")] = shares
     return out
-
-
-def _index_beside(out: Path) -> dict[str, tuple[str, str]]:
-    return read_index(out.parent) if out.with_name(INDEX).exists() else {}
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:
