@@ -44,13 +44,15 @@ _UNREADABLE = (OSError, ValueError, KeyError, OverflowError, EOFError, MemoryErr
 class Provenance:
     """Where labels come from: the SHA-256 of each file, of the one that holds the classes, and what is known of them.
 
-    `pictures` tells whether pixels of the imagery may be shown: "imagery", or only "maps" of reference and model.
+    `left_out` names what was labelled and could not be used. `pictures` tells whether pixels of the imagery may be
+    shown: "imagery", or only "maps" of reference and model.
     """
 
     files: Mapping[str, str] = field(default_factory=dict)
     labels_sha256: str = ""
     origin: str = "Origin and licence of the labels: as their owner states."
     simulated: bool = False
+    left_out: tuple[str, ...] = ()
     pictures: Literal["imagery", "maps"] = "imagery"
 
 
