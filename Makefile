@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: demo test bench accuracy train lock clean
+.PHONY: demo test bench accuracy train train-network lock clean
 
 demo: .venv/run.ok
 	$(BIN)/placerwatch run configs/demo.yaml
@@ -19,11 +19,15 @@ bench: .venv/dev.ok
 accuracy: .venv/dev.ok
 	$(BIN)/python -m benchmarks.accuracy
 
-# Where the labels lie that the default model is trained on.
+# Where the labels lie that the shipped models are trained on.
 LABELS ?= ../shared/data/amazon_mining
 
 train: .venv/run.ok
-	$(BIN)/placerwatch train --data $(LABELS) --out models/default.npz
+	$(BIN)/placerwatch train $(LABELS) --kind trees --out models/trees
+
+# PyTorch comes with it, some gigabytes; a run with the trained network needs none of that.
+train-network: .venv/network.ok
+	$(BIN)/placerwatch train $(LABELS) --kind network --out models/default
 
 # Pinned versions with hashes; the project itself is installed in place.
 .venv/run.ok: requirements/run.txt pyproject.toml
@@ -36,12 +40,17 @@ train: .venv/run.ok
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	touch $@
 
+.venv/network.ok: requirements/network.txt .venv/run.ok
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/network.txt
+	touch $@
+
 # Rewrites the pinned versions from pyproject.toml; needs uv.
+COMPILE = uv pip compile pyproject.toml requirements/build.in --generate-hashes --no-header --no-annotate \
+    --python-version 3.11 -q
 lock:
-	uv pip compile pyproject.toml requirements/build.in --generate-hashes --no-header --no-annotate \
-	    --python-version 3.11 -q -o requirements/run.txt
-	uv pip compile pyproject.toml requirements/build.in --extra dev -c requirements/run.txt --generate-hashes \
-	    --no-header --no-annotate --python-version 3.11 -q -o requirements/dev.txt
+	$(COMPILE) -o requirements/run.txt
+	$(COMPILE) --extra dev -c requirements/run.txt -o requirements/dev.txt
+	$(COMPILE) --extra network -c requirements/run.txt -o requirements/network.txt
 
 clean:
 	rm -rf .venv build *.egg-info

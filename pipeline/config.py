@@ -79,7 +79,10 @@ class Imagery(_Section):
 class Disturbance(_Section):
     """The classifier."""
 
-    model: str = Field(default="default", description="a name in models/, or a folder beside the config: ./my-model")
+    model: str = Field(
+        default="default",
+        description="a name in models/, or a path: a model's folder (./mine) or an ONNX file with a sidecar (mine.onnx)",
+    )
 
 
 class Change(_Section):

@@ -76,7 +76,7 @@ change:
         (GOOD + "imagery: {max_cloud_cover: 180}\n", "less than or equal to 100; found 180"),
         (GOOD.replace("start: 2022-01-01", "start: 2021-02-01"), "starts before 'a' ends"),
         (GOOD + "disturbance: {model: nope}\n", "disturbance.model: model 'nope': not in"),
-        (GOOD + "disturbance: {model: ./none}\n", "none/model.json: cannot be read"),
+        (GOOD + "disturbance: {model: ./none}\n", "none: model.json cannot be read"),
         (
             GOOD.replace("scenario: demo", "scenario: mars"),
             "source.scenario: 'mars' is not known; choose one of: carnot",

@@ -28,7 +28,7 @@ def test_environment_yml_names_the_packages_of_pyproject():
     assert names(plain + from_pip) - {"python", "pip"} == names(PROJECT["dependencies"])
 
 
-@pytest.mark.parametrize(("file", "extras"), [("run.txt", []), ("dev.txt", ["dev"])])
+@pytest.mark.parametrize(("file", "extras"), [("run.txt", []), ("dev.txt", ["dev"]), ("network.txt", ["network"])])
 def test_every_dependency_is_pinned_with_hashes(file, extras):
     text = (ROOT / "requirements" / file).read_text()
     pinned = {line.split("==")[0] for line in text.splitlines() if "==" in line}
@@ -37,12 +37,13 @@ def test_every_dependency_is_pinned_with_hashes(file, extras):
     assert text.count("==") <= text.count("--hash=sha256:")
 
 
-def test_both_lists_pin_the_same_versions():
+@pytest.mark.parametrize("other", ["dev.txt", "network.txt"])
+def test_the_lists_pin_the_same_versions(other):
     def pins(name):
         return dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "requirements" / name).read_text(), re.MULTILINE))
 
-    run, dev = pins("run.txt"), pins("dev.txt")
-    assert {name: dev.get(name) for name in run} == run
+    run, more = pins("run.txt"), pins(other)
+    assert {name: more.get(name) for name in run} == run
 
 
 def test_every_command_of_make_has_a_recipe():

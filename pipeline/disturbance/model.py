@@ -7,7 +7,8 @@
       card.json, card.md, gallery/    for people; prediction does not need them
 
 The model's SHA-256 is that of model.json, which holds the hashes of the other files. `models/index.json` names the
-folders: {"models": {"trees": {"folder": "trees", "sha256": "..."}}}.
+folders: {"models": {"trees": {"folder": "trees", "sha256": "..."}}}. An ONNX file with its sidecar is a model, too,
+and has the hash of the folder that it would be saved as.
 """
 
 from __future__ import annotations
@@ -24,9 +25,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.disturbance import tree_classifier
+from pipeline.disturbance import onnx_session, tree_classifier
 from pipeline.disturbance.learning import Classifier, Evidence
+from pipeline.disturbance.network import NetworkClassifier
 from pipeline.disturbance.planes import PROBABILITY_SCALE
+from pipeline.disturbance.sidecar import Sidecar
 from pipeline.disturbance.tree_classifier import TreeClassifier
 from pipeline.errors import BadInput, ModelError
 
@@ -50,8 +53,11 @@ INDEX = "index.json"
 MODELS_DIR = Path(__file__).resolve().parents[2] / "models"
 MAX_METADATA_BYTES = 1_000_000
 MAX_BYTES = 256_000_000
+ONNX = ".onnx"
+# Keys of model.json that are not the classifier's.
+_OURS = ("format", "name", "kind", "files")
 # What model.json of each kind must name under "files".
-_FILES = {"trees": tree_classifier.FILE}
+_FILES = {"trees": tree_classifier.FILE, "network": onnx_session.FILE}
 
 
 @dataclass(frozen=True)
@@ -69,29 +75,46 @@ class Model:
 
     @classmethod
     def load(cls, path: Path, sha256: str | None = None) -> Model:
-        """Read a model's folder; nothing in it is executed.
+        """Read a model's folder, or an ONNX file with its sidecar beside it; nothing in them is executed.
 
         Raises ModelError if a file is missing, too large or not the one that model.json names, if the model is of an
         unknown format or kind or made for other bands or features, or if its SHA-256 is not the one asked for.
         """
-        text = _read(path / METADATA, MAX_METADATA_BYTES)
+        try:
+            model = cls._of_onnx(path) if path.suffix == ONNX else cls._of_folder(path, sha256)
+        except ModelError as error:
+            raise ModelError(f"model {path}: {error}") from error
+        if sha256 is not None and model.sha256 != sha256:
+            raise ModelError(f"model {path}: expected SHA-256 {sha256}, found {model.sha256}; it was altered meanwhile")
+        return model
+
+    @classmethod
+    def _of_onnx(cls, path: Path) -> Model:
+        sidecar = path.with_suffix(".json")
+        text, onnx = _read(sidecar, MAX_METADATA_BYTES), _read(path, MAX_BYTES)
+        try:
+            metadata = Sidecar.read(text).model_dump(mode="json")
+        except ModelError as error:
+            raise ModelError(f"its sidecar {sidecar.name}: {error}") from error
+        return cls.of(path.stem, NetworkClassifier.from_files(metadata, {onnx_session.FILE: onnx}))
+
+    @classmethod
+    def _of_folder(cls, folder: Path, sha256: str | None) -> Model:
+        text = _read(folder / METADATA, MAX_METADATA_BYTES)
         found = hashlib.sha256(text).hexdigest()
         if sha256 is not None and found != sha256:
             raise ModelError(
-                f"model {path}: expected SHA-256 {sha256}, found {found}; {METADATA} was altered: restore it, "
+                f"expected SHA-256 {sha256}, found {found}; {METADATA} was altered: restore it, "
                 f"or enter the new hash in {INDEX} if you trained it"
             )
-        try:
-            metadata = _parse(text)
-            file = _FILES[metadata["kind"]]
-            content = _read(path / file, MAX_BYTES)
-            if hashlib.sha256(content).hexdigest() != metadata["files"][file]:
-                raise ModelError(f"{file} is not the file that {METADATA} names (its SHA-256 differs); restore it")
-            model = cls.of(metadata["name"], _classifier(metadata, {file: content}))
-        except ModelError as error:
-            raise ModelError(f"{path}: {error}") from error
+        metadata = _parse(text)
+        file = _FILES[metadata["kind"]]
+        content = _read(folder / file, MAX_BYTES)
+        if hashlib.sha256(content).hexdigest() != metadata["files"][file]:
+            raise ModelError(f"{file} is not the file that {METADATA} names (its SHA-256 differs); restore it")
+        model = cls.of(metadata["name"], _classifier(metadata, {file: content}))
         if model.sha256 != found:
-            raise ModelError(f"{path / METADATA}: not as `placerwatch train` writes it: keys or their order differ")
+            raise ModelError(f"{METADATA} is not as placerwatch writes it: keys or their order differ; restore it")
         return model
 
     def save(self, folder: Path) -> None:
@@ -116,19 +139,21 @@ class Model:
 
 
 def find_model(name_or_path: str, base: Path, models_dir: Path = MODELS_DIR) -> tuple[Path, str]:
-    """Folder and SHA-256 of a model: a name in `models_dir`/index.json, or a folder's path relative to `base`.
+    """Path and SHA-256 of a model: a name in `models_dir`/index.json, or a path relative to `base`.
 
-    What has a slash is a path. The hash is the one the index promises, or, of a path, the one that is there. Raises
-    ModelError if there is no such model, naming those there are.
+    What has a slash or ends in .onnx is a path: of a model's folder, or of an ONNX file with its sidecar. The hash is
+    the one the index promises, or, of a path, the one that is there. Raises ModelError if there is no such model,
+    naming those there are.
     """
-    if "/" in name_or_path:
+    if "/" in name_or_path or name_or_path.endswith(ONNX):
         path = base / name_or_path
         return path, Model.load(path).sha256
     known = read_index(models_dir)
     if name_or_path not in known:
         there = ", ".join(sorted(known)) or "none"
         raise ModelError(
-            f"model {name_or_path!r}: not in {models_dir / INDEX}; there: {there}. Or give a folder, such as ./my-model"
+            f"model {name_or_path!r}: not in {models_dir / INDEX}; there: {there}. "
+            "Or give a path: of a folder, such as ./my-model, or of an .onnx file"
         )
     folder, sha256 = known[name_or_path]
     return models_dir / folder, sha256
@@ -190,9 +215,9 @@ def _read(path: Path, limit: int) -> bytes:
         with path.open("rb") as file:
             data = file.read(limit + 1)
     except OSError as error:
-        raise ModelError(f"model {path}: cannot be read ({error.strerror}); check disturbance.model") from error
+        raise ModelError(f"{path.name} cannot be read ({error.strerror}); check disturbance.model") from error
     if len(data) > limit:
-        raise ModelError(f"model {path}: larger than {limit} bytes; this is not a placerwatch model")
+        raise ModelError(f"{path.name} is larger than {limit} bytes; this is not a placerwatch model")
     return data
 
 
@@ -217,4 +242,7 @@ def _parse(text: bytes) -> dict[str, Any]:
 
 
 def _classifier(metadata: Mapping[str, Any], files: Mapping[str, bytes]) -> Classifier:
-    return TreeClassifier.from_files(metadata, files)
+    if metadata["kind"] == "trees":
+        return TreeClassifier.from_files(metadata, files)
+    sidecar = {key: value for key, value in metadata.items() if key not in _OURS}
+    return NetworkClassifier.from_files(sidecar, files)
