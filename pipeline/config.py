@@ -81,7 +81,7 @@ class Disturbance(_Section):
 
     model: str = Field(
         default="default",
-        description="a name in models/, or a path: a model's folder (./mine) or an ONNX file with a sidecar (mine.onnx)",
+        description="a name in models/, or a path: a model's folder (./mine) or an ONNX file (mine.onnx)",
     )
 
 

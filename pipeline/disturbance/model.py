@@ -90,8 +90,10 @@ class Model:
 
     @classmethod
     def _of_onnx(cls, path: Path) -> Model:
-        sidecar = path.with_suffix(".json")
-        text, onnx = _read(sidecar, MAX_METADATA_BYTES), _read(path, MAX_BYTES)
+        onnx, sidecar = _read(path, MAX_BYTES), path.with_suffix(".json")
+        if not sidecar.is_file():
+            raise ModelError(f"no sidecar {sidecar.name} beside it; docs/models.md says what to write there")
+        text = _read(sidecar, MAX_METADATA_BYTES)
         try:
             metadata = Sidecar.read(text).model_dump(mode="json")
         except ModelError as error:

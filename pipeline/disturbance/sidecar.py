@@ -16,7 +16,7 @@ BandName = Literal["B02", "B03", "B04", "B08", "B11", "B12"]
 # One number for all bands, or one for each.
 Numbers = Annotated[
     tuple[FiniteFloat, ...],
-    BeforeValidator(lambda value: [value] if isinstance(value, int | float) else value),
+    BeforeValidator(lambda given: tuple(given) if isinstance(given, list) else (given,)),
 ]
 ClassName = Annotated[str, Field(min_length=1, max_length=40)]
 
