@@ -21,6 +21,7 @@ def plan_summary(plan: Plan) -> dict[str, Any]:
         "programme": plan.file.config.programme,
         "as_of": plan.as_of.isoformat(),
         "source": plan.source.name,
+        "model": {"name": plan.file.config.disturbance.model, "sha256": plan.model_sha256},
         "tiles": len(plan.tiles),
         "tile_periods": len(plan.work),
         "scenes": {period.name: counts[period.name] for period in plan.periods},
@@ -37,7 +38,8 @@ def describe_plan(plan: Plan) -> str:
     numbers = plan_summary(plan)
     lines = [
         f"{plan.file.config.title or plan.file.config.programme}: {numbers['tiles']} tiles of 5.12 km, "
-        f"{len(plan.periods)} periods, {numbers['tile_periods']} maps to make; source: {numbers['source']}"
+        f"{len(plan.periods)} periods, {numbers['tile_periods']} maps to make; source: {numbers['source']}",
+        f"  model {numbers['model']['name']}, SHA-256 {numbers['model']['sha256']}",
     ]
     for period in plan.periods:
         scenes = numbers["scenes"][period.name]

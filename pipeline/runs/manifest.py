@@ -29,6 +29,7 @@ _PACKAGES = (
     "numba",
     "numpy",
     "odc-geo",
+    "onnxruntime",
     "pyproj",
     "rasterio",
     "scikit-learn",
