@@ -1,27 +1,32 @@
-"""Accuracy of the shipped model with default settings: `python -m benchmarks.accuracy` writes docs/accuracy.md.
+"""Accuracy of the shipped models with default settings: `python -m benchmarks.accuracy` writes docs/accuracy.md.
 
-Two simulated scenarios against their truth, then real pixels where ../shared/data is there. Archives and runs go to a
-temporary folder, or to `--work DIR`, where they are found again. The page depends on code, model and data alone.
+Figures of the classifiers come from their cards; two simulated scenarios are run against their truth, then real pixels
+where ../shared/data is there. Archives and runs go to a temporary folder, or to `--work DIR`, where they are found
+again. The page depends on code, models and data alone.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import yaml
 from rich.console import Console
 
-from benchmarks.accuracy_page import page
+from benchmarks.accuracy_models import Models, read_models
+from benchmarks.accuracy_page import Picture, Study, page
+from benchmarks.accuracy_pictures import picture_failures
 from benchmarks.accuracy_real import AmazonScore, BelgiumScore, score_amazon, score_belgium
 from benchmarks.accuracy_simulated import MapScore, PairScore, score_map, score_pair
 from benchmarks.real_input import AMAZON_AS_OF, BELGIUM_AS_OF, amazon_places, amazon_programme, belgium_programme
+from benchmarks.season import study_season
+from benchmarks.series import study_series
 from pipeline.config import Imagery
-from pipeline.disturbance import find_model
 from pipeline.runs import RunOptions, run_programme
 from pipeline.runs.progress import Reporter, open_reporter
 from pipeline.simulation import scenario_area, scenario_periods, write_archive
@@ -29,35 +34,36 @@ from pipeline.simulation import scenario_area, scenario_periods, write_archive
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"
 SCENARIOS = ("carnot", "tortiya")
+NO_SEASON = {"green_ndvi": 0.999}
 
 
-@dataclass(frozen=True)
-class Study:
-    """All figures of the page."""
+def study_scenario(
+    scenario: str, work: Path, pictures: Path, reporter: Reporter
+) -> tuple[list[PairScore], list[MapScore], list[MapScore], list[Picture]]:
+    """Both pairs of consecutive dry seasons, each as a run would have told it once the rains after it were over.
 
-    pairs: tuple[PairScore, ...]
-    maps: tuple[MapScore, ...]
-    amazon: AmazonScore | None
-    belgium: BelgiumScore | None
-
-
-def study_scenario(scenario: str, work: Path, reporter: Reporter) -> tuple[list[PairScore], list[MapScore]]:
-    """Both pairs of consecutive dry seasons, each as a run would have told it once the rains after it were over."""
+    Then the maps of all seasons with the season rule and without, and pictures of what failed in the last pair.
+    """
     periods = scenario_periods(scenario)
     archive = write_archive(scenario, work / "archives" / scenario)
     season = timedelta(days=Imagery().season_days)
     pairs: list[PairScore] = []
-    maps: list[MapScore] = []
     for count in range(2, len(periods) + 1):
         before, after = periods[count - 2 : count]
         config = _programme(scenario, archive, work / f"{scenario}-{after.name}", count)
         run = _run(config, after.end + season, work / "runs", reporter)
         pairs.append(score_pair(run, archive, before.name, after.name))
-    maps.extend(score_map(run, archive, period.name) for period in periods)
-    return pairs, maps
+    config = _programme(scenario, archive, work / f"{scenario}-without-season", len(periods), NO_SEASON)
+    without = _run(config, periods[-1].end + season, work / "runs", reporter)
+    return (
+        pairs,
+        [score_map(run, archive, period.name) for period in periods],
+        [score_map(without, archive, period.name) for period in periods],
+        picture_failures(run, archive, pairs[-1], pictures),
+    )
 
 
-def _programme(scenario: str, archive: Path, folder: Path, count: int) -> Path:
+def _programme(scenario: str, archive: Path, folder: Path, count: int, change: dict[str, Any] | None = None) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "area.geojson").write_text(json.dumps(scenario_area(scenario)), encoding="utf-8")
     config = {
@@ -65,6 +71,7 @@ def _programme(scenario: str, archive: Path, folder: Path, count: int) -> Path:
         "areas": ["area.geojson"],
         "periods": [period.model_dump(mode="json") for period in scenario_periods(scenario)[:count]],
         "source": {"kind": "folder", "path": archive.resolve().as_posix()},
+        "change": change or {},
     }
     path = folder / "programme.yaml"
     path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
@@ -94,36 +101,39 @@ def _run(config: Path, as_of: date, out: Path, reporter: Reporter) -> Path:
     return finished.folder
 
 
-def study(work: Path, reporter: Reporter) -> Study:
-    """Run and score everything; without ../shared/data the real figures are None."""
-    pairs: list[PairScore] = []
-    maps: list[MapScore] = []
+def study(work: Path, pictures: Path, models: Models, reporter: Reporter) -> Study:
+    """Run and score everything; without ../shared/data the real figures are None. Pictures go to their folder."""
+    pairs, maps, without, drawn = [], [], [], []
     for scenario in SCENARIOS:
-        more_pairs, more_maps = study_scenario(scenario, work, reporter)
-        pairs += more_pairs
-        maps += more_maps
-    here = (DATA / "README.md").is_file()
-    return Study(
-        tuple(pairs),
-        tuple(maps),
-        study_amazon(work, reporter) if here else None,
-        study_belgium(work, reporter) if here else None,
+        found = study_scenario(scenario, work, pictures, reporter)
+        for own, more in zip((pairs, maps, without, drawn), found, strict=True):
+            own.extend(more)
+    simulated = Study(models, tuple(pairs), tuple(maps), tuple(without), tuple(drawn))
+    if not (DATA / "README.md").is_file():
+        return simulated
+    # A model of two names is asked once.
+    names = [model.names[0] for model in models.shipped]
+    reporter.say("real series and African spectra")
+    return replace(
+        simulated,
+        amazon=study_amazon(work, reporter),
+        belgium=study_belgium(work, reporter),
+        season=study_season(DATA, names),
+        series=study_series(DATA, work, names),
     )
 
 
 def main() -> None:
-    """Write the page."""
+    """Write the page and its pictures."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=__doc__)
     parser.add_argument("--work", type=Path, help="folder for archives and runs (default: a temporary one)")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "accuracy.md", help="the page")
     arguments = parser.parse_args()
     reporter = open_reporter(Console())
     with TemporaryDirectory() as temporary:
-        done = study(arguments.work or Path(temporary), reporter)
-    model, sha256 = find_model("default", ROOT)
-    card = json.loads((model / "card.json").read_text(encoding="utf-8"))
-    text = page(done.pairs, done.maps, done.amazon, done.belgium, card, sha256)
-    arguments.out.write_text(text, encoding="utf-8")
+        work = arguments.work or Path(temporary)
+        done = study(work, arguments.out.with_suffix(""), read_models(), reporter)
+    arguments.out.write_text(page(done), encoding="utf-8")
     reporter.say(f"wrote {arguments.out}")
 
 

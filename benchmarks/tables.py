@@ -32,3 +32,8 @@ def interval(hits: int, n: int) -> str:
     """A share with its interval."""
     bounds = wilson(hits, n)
     return "–" if bounds is None else f"{share(hits, n)} ({share(bounds[0], 1)} to {share(bounds[1], 1)})"
+
+
+def per_100(count: int, km2: float) -> str:
+    """A count per 100 km²."""
+    return f"{100 * count / km2:.1f}" if km2 else "–"

@@ -8,10 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from PIL import Image
 from rasterio.transform import from_origin
 
-from benchmarks.accuracy_page import page
+from benchmarks.accuracy_models import goal_row, goal_rows, model_parts, read_models
+from benchmarks.accuracy_page import Study, page
+from benchmarks.accuracy_pictures import GAP_PX, strip
 from benchmarks.accuracy_simulated import REGISTRATION, REMNANT, Found, score_map, score_pair
+from benchmarks.accuracy_simulated_tables import season_table
 from benchmarks.tables import wilson
 from pipeline.areas.lattice import to_lonlat
 
@@ -180,21 +184,95 @@ def test_wilson_gives_the_published_interval():
     assert wilson(0, 5)[0] == 0
 
 
+def card_of(iou: float, blocks: tuple[float, ...] = ()) -> dict:
+    pixels = {"iou": iou, "f1": 0.6, "precision": 0.7, "recall": 0.8, "iou_95": [0.4, 0.6]}
+    figures = {
+        "pixels": {"disturbed": pixels, "bare": pixels, "pond": pixels},
+        "patches": {"sensitivity": 0.93, "specificity": 0.9, "mining": 3, "no_mining": 4},
+    }
+    bins = [{"from": k / 10, "pixels": 10, "predicted": k / 10, "observed": k / 10} for k in range(10)]
+    reliability = {"bins": bins, "expected_calibration_error": 0.03}
+    return {
+        "sha256": "ab" * 32,
+        "cross_validation": {**figures, "without_industrial": figures, "kinds": {}, "reliability": reliability},
+        "held_out": {str(i): {"pixels": {"disturbed": {"iou": block}}} for i, block in enumerate(blocks)},
+    }
+
+
+def models_dir(folder: Path, cards: dict[str, dict], index: dict[str, tuple[str, str]]) -> Path:
+    for name, card in cards.items():
+        (folder / name / "gallery").mkdir(parents=True)
+        (folder / name / "card.json").write_text(json.dumps(card))
+        (folder / name / "model.json").write_text(json.dumps({"kind": "trees"}))
+        (folder / name / "gallery" / "worst-1.png").write_bytes(b"")
+    named = {name: {"folder": own, "sha256": sha256} for name, (own, sha256) in index.items()}
+    (folder / "index.json").write_text(json.dumps({"models": named}))
+    return folder
+
+
+def test_a_model_of_two_names_is_told_once_and_asked_for_both(tmp_path):
+    index = {"default": ("trees", "aa"), "trees": ("trees", "aa")}
+    models = read_models(models_dir(tmp_path, {"trees": card_of(0.78)}, index))
+    assert [model.names for model in models.shipped] == [("default", "trees")]
+    told = {row[0]: row[1:] for row in goal_rows(models)}
+    assert told["`default`: IoU of disturbed ground, cells held out"] == ["≥ 0.8", "0.78", "**missed**"]
+    assert told["`trees`: IoU of disturbed ground, cells held out"] == ["≥ 0.76", "0.78", "reached"]
+
+
+def test_the_worst_block_counts_and_a_card_without_blocks_is_not_measured(tmp_path):
+    cards = {"net": card_of(0.8, (0.75, 0.719, 0.8)), "trees": card_of(0.8)}
+    models = read_models(models_dir(tmp_path, cards, {"default": ("net", "aa"), "trees": ("trees", "bb")}))
+    assert [model.figure(("worst_block",)) for model in models.shipped] == [0.719, None]
+    rows = [row for row in goal_rows(models) if "worst block" in row[0]]
+    assert rows == [["`default`: IoU of the worst block of countries held out", "≥ 0.72", "0.719", "**missed**"]]
+
+
+@pytest.mark.parametrize(
+    ("value", "bound", "most", "expected"),
+    [
+        (0.8, 0.8, False, "reached"),
+        (0.79999, 0.8, False, "**missed**"),
+        (0.03, 0.03, True, "reached"),
+        (0.0301, 0.03, True, "**missed**"),
+        (None, 0.8, False, "–"),
+    ],
+)
+def test_a_goal_is_reached_at_its_bound_and_never_by_rounding(value, bound, most, expected):
+    assert goal_row("", value, bound, most)[-1] == expected
+
+
+def test_others_measured_alike_stand_beside_the_shipped_models(tmp_path):
+    folder = models_dir(tmp_path, {"trees": card_of(0.8)}, {"trees": ("trees", "aa")})
+    (folder / "comparison.json").write_text(json.dumps({"models": {"extra trees": card_of(0.7)["cross_validation"]}}))
+    text = "\n".join(model_parts(read_models(folder), "../models"))
+    assert "| extra trees | all | 0.700 (0.400 to 0.600) |" in text
+    assert "![worst-1](../models/trees/gallery/worst-1.png)" in text
+
+
 def test_the_page_says_when_real_data_were_not_there(tmp_path, archive):
     run = run_with(tmp_path / "run", [OPENED], [change("a", OPENED)])
-    pixels = {"iou": 0.5, "f1": 0.6, "precision": 0.7, "recall": 0.8}
-    card = {
-        "name": "tiny",
-        "cross_validation": {
-            "folds": 5,
-            "groups": "cells",
-            "pixels": {"disturbed": pixels, "bare": pixels, "pond": pixels},
-            "patches": {"sensitivity": 0.9, "specificity": 0.9, "mining": 3, "no_mining": 4},
-        },
-    }
-    pairs = [score_pair(run, archive, "before", "after")]
-    maps = [score_map(run, archive, "after")]
-    text = page(pairs, maps, None, None, card, "ab" * 32)
-    assert "was not there" in text
-    assert "of 0 complexes of 0.5 ha or more" in text
-    assert text == page(pairs, maps, None, None, card, "ab" * 32)
+    models = read_models(models_dir(tmp_path / "models", {"trees": card_of(0.8)}, {"trees": ("trees", "aa")}))
+    maps = (score_map(run, archive, "after"),)
+    study = Study(models, (score_pair(run, archive, "before", "after"),), maps, maps)
+    text = page(study)
+    assert text.count("was not there") == 2
+    assert "| simulated: complexes of 0.5 ha or more reported | ≥ 80 % | not measured | – |" in text
+    assert text == page(study)
+
+
+def test_the_season_rule_is_told_by_what_it_leaves(tmp_path, archive):
+    with_rule = score_map(run_with(tmp_path / "a", [], [], seasonal=[FIELD]), archive, "after")
+    without = score_map(run_with(tmp_path / "b", [FIELD], []), archive, "after")
+    text = season_table([with_rule], [without])
+    assert "| field | 0.4 | 0.0 | 0 % |" in text
+    assert "| workings | 0.2 | 0.2 | 100 % |" in text
+
+
+def test_chips_stand_side_by_side_with_a_gap(tmp_path):
+    red, blue = np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8, 3), np.uint8)
+    red[..., 0], blue[..., 2] = 255, 255
+    strip([red, blue], tmp_path / "strip.png")
+    picture = np.asarray(Image.open(tmp_path / "strip.png").convert("RGB"))
+    assert picture.shape == (8, 8 + GAP_PX + 8, 3)
+    assert picture[0, 0].tolist() == [255, 0, 0]
+    assert picture[0, -1].tolist() == [0, 0, 255]
