@@ -60,8 +60,8 @@ def conv(given: str, told: str, weights: str, array: np.ndarray, bias: str | Non
     return helper.make_node("Conv", [given, weights, *([bias] if bias else [])], [told], pads=[side] * 4)
 
 
-def unet(seed: int = 0, channels: int = 8) -> bytes:
-    """Three convolutions of 3 x 3, the middle one at half the resolution: it looks 5 pixels far, in steps of 2."""
+def unet(seed: int = 0, channels: int = 8, pool: int = 2) -> bytes:
+    """Three convolutions of 3 x 3, the middle one on cells of `pool` pixels: it looks 2 pool + 1 pixels far."""
     rng = np.random.default_rng(seed)
     sizes = {"w1": (channels, 6), "w2": (channels, channels), "w3": (3, 2 * channels)}
     weights = {name: rng.normal(0, 0.4, (*size, 3, 3)).astype(np.float32) for name, size in sizes.items()}
@@ -70,14 +70,14 @@ def unet(seed: int = 0, channels: int = 8) -> bytes:
         helper.make_node("Mul", ["reflectance", "scale"], ["x0"]),
         conv("x0", "c1", "w1", weights["w1"]),
         helper.make_node("Relu", ["c1"], ["x1"]),
-        helper.make_node("MaxPool", ["x1"], ["half"], kernel_shape=[2, 2], strides=[2, 2]),
-        conv("half", "c2", "w2", weights["w2"]),
+        helper.make_node("MaxPool", ["x1"], ["cells"], kernel_shape=[pool] * 2, strides=[pool] * 2),
+        conv("cells", "c2", "w2", weights["w2"]),
         helper.make_node("Relu", ["c2"], ["x2"]),
-        helper.make_node("Resize", ["x2", "", "twice"], ["up"], mode="nearest", nearest_mode="floor"),
+        helper.make_node("Resize", ["x2", "", "wider"], ["up"], mode="nearest", nearest_mode="floor"),
         helper.make_node("Concat", ["up", "x1"], ["both"], axis=1),
         conv("both", "classes", "w3", weights["w3"]),
     ]
-    return graph(nodes, {**weights, "twice": np.array([1, 1, 2, 2], np.float32)})
+    return graph(nodes, {**weights, "wider": np.array([1, 1, pool, pool], np.float32)})
 
 
 UNET = {"context_px": 5, "multiple_px": 2}

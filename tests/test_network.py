@@ -218,16 +218,16 @@ def test_tiles_of_512_give_the_bits_of_the_mosaic(network):
 @settings(max_examples=25, deadline=None)
 @given(
     height=st.integers(1, 100),
-    width=st.integers(1, 100),
-    multiple=st.sampled_from([2, 4, 8]),
+    width=st.integers(17, 100),
+    pool=st.sampled_from([2, 4, 8]),
     threads=st.integers(1, 3),
     hidden=st.sampled_from([0.0, 0.05, 1.0]),
 )
-def test_any_mosaic_is_its_tiles_whatever_the_threads(height, width, multiple, threads, hidden):
-    network = classifier(unet(), context_px=5, multiple_px=multiple)
+def test_any_mosaic_is_its_tiles_whatever_the_threads(height, width, pool, threads, hidden):
+    network = classifier(unet(pool=pool), context_px=2 * pool + 1, multiple_px=pool)
     image = ground(height + 2 * HALO_PX, width + 2 * HALO_PX, hidden=hidden)
     with pytest.MonkeyPatch.context() as patch:
-        # Windows no larger than 32 pixels and what lies around them, so that every mosaic here is cut.
+        # Windows of 16 x 32 pixels and what lies around them, so that every mosaic here is cut.
         patch.setattr(network_module, "BLOCK_PX", (16, 32))
         mosaic = network.predict(image, HALO_PX, threads=threads)
         assert (tiles_of(network, image, 32) == mosaic).all()
@@ -275,6 +275,11 @@ def test_a_network_goes_to_another_process(tmp_path):
     network = classifier(unet(), **UNET)
     image = ground(40, 50)
     assert (pickle.loads(pickle.dumps(network)).predict(image, 3) == network.predict(image, 3)).all()
+
+
+@pytest.mark.parametrize(("context", "multiple", "reach"), [(0, 8, 0), (5, 1, 5), (5, 4, 8), (8, 4, 8), (30, 32, 32)])
+def test_surroundings_are_whole_cells_of_pooling_and_never_more_than_the_halo(context, multiple, reach):
+    assert Sidecar.of(sidecar(context_px=context, multiple_px=multiple)).reach_px == reach <= HALO_PX
 
 
 # Files that are refused
