@@ -381,6 +381,11 @@ def test_bytes_that_are_no_network_are_refused(data):
         classifier(data)
 
 
+def test_a_name_that_is_no_text_is_refused():
+    with pytest.raises(ModelError, match="not UTF-8"):
+        classifier(linear(WEIGHTS, BIAS).replace(b"reflectance", b"reflectanc\xff"))
+
+
 def test_a_network_with_operators_of_its_own_is_refused():
     nodes = [helper.make_node("Detect", ["reflectance"], ["classes"], domain="my.company")]
     with pytest.raises(ModelError, match=r"Detect.*of standard operators only"):

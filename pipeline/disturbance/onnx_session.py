@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.disturbance.sidecar import Sidecar
 from pipeline.errors import ModelError
@@ -34,12 +34,12 @@ def open_session(onnx: bytes) -> Any:
 
 def check_ends(session: Any, says: Sidecar) -> None:
     """Raises ModelError unless input and output have the names, types and shapes that the sidecar says."""
-    given, told = session.get_inputs(), {end.name: end for end in session.get_outputs()}
+    given, told = _ends(session.get_inputs()), _ends(session.get_outputs())
     problems = []
-    if [end.name for end in given] != [says.input]:
-        names = ", ".join(end.name for end in given)
+    if list(given) != [says.input]:
+        names = ", ".join(given)
         problems.append(f"its inputs are {names}; the sidecar says {says.input}, and one is all it gets")
-    elif trouble := _wrong_end(given[0], says.layout, len(says.bands), "bands"):
+    elif trouble := _wrong_end(given[says.input], says.layout, len(says.bands), "bands"):
         problems.append(trouble)
     if says.output not in told:
         problems.append(f"its outputs are {', '.join(told)}; the sidecar says {says.output}")
@@ -49,7 +49,22 @@ def check_ends(session: Any, says: Sidecar) -> None:
         raise ModelError(f"{FILE}: " + "; ".join(problems))
 
 
-def _wrong_end(end: Any, layout: str, count: int, what: str) -> str | None:
+class _End(NamedTuple):
+    """An input or an output; a side that is free has a name or none."""
+
+    name: str
+    type: str
+    shape: tuple[int | str | None, ...]
+
+
+def _ends(args: Any) -> dict[str, _End]:
+    try:
+        return {arg.name: _End(arg.name, arg.type, tuple(arg.shape)) for arg in args}
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{FILE}: the name of an input or output is not UTF-8 text; export it again") from error
+
+
+def _wrong_end(end: _End, layout: str, count: int, what: str) -> str | None:
     axes = ("n", what, "y", "x") if layout == "patch" else ("n", what)
     # A name stands for a length that is free; a batch of one patch is all that is asked.
     fixed = [side if isinstance(side, int) else None for side in end.shape]
