@@ -7,7 +7,7 @@ import sys
 import warnings
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rasterio.errors import NotGeoreferencedWarning
@@ -15,6 +15,10 @@ from rich.console import Console
 
 import pipeline
 from pipeline.errors import BadInput, PlacerwatchError
+
+if TYPE_CHECKING:
+    from pipeline.disturbance.labels import Labels
+    from pipeline.runs.progress import Reporter
 
 app = typer.Typer(
     name="placerwatch",
@@ -162,29 +166,109 @@ def simulate_archive(
     out.print(str(simulate(scenario, directory, open_reporter(err))), markup=False)
 
 
+LabelsArgument = Annotated[
+    Path,
+    typer.Argument(
+        help="Folder of arrays (patches.npz, patches.csv, masks.npz, masks.csv), or a GeoJSON file of drawn ground.",
+        metavar="LABELS",
+    ),
+]
+RegionsOption = Annotated[Path | None, typer.Option("--regions", help="GeoJSON file of polygons with a `name`.")]
+ImageryOption = Annotated[
+    Path | None, typer.Option("--config", help="Programme whose source and imagery settings serve drawn ground.")
+]
+WindowOption = Annotated[int, typer.Option(help="Days before and after the day drawn whose looks are composed.")]
+WorkersOption = Annotated[int, typer.Option(help="Models fitted side by side.")]
+
+
+def _read_labels(
+    path: Path, config: Path | None, regions_file: Path | None, window_days: int, reporter: Reporter
+) -> Labels:
+    """Labels of a folder of arrays, or of drawn ground on the imagery of a programme."""
+    from pipeline.config_file import read_config
+    from pipeline.disturbance.labelling import build_labels, holds_features
+    from pipeline.disturbance.labels import Labels
+    from pipeline.disturbance.regions import read_regions
+    from pipeline.runs.plan import open_programme_source
+
+    regions = read_regions(regions_file) if regions_file else ()
+    if not holds_features(path):
+        labels = Labels.read(path)
+        return labels.with_regions(regions) if regions else labels
+    if config is None:
+        raise BadInput(f"{path}: drawn ground needs imagery; name a programme with --config CONFIG")
+    file = read_config(config)
+    source = open_programme_source(file, Path("outputs") / file.config.programme, reporter)
+    return build_labels(path, source, file.config.imagery, window_days=window_days, regions=regions, progress=reporter)
+
+
 @app.command()
 def train(
-    data: Annotated[Path, typer.Option(help="Folder with patches.npz, patches.csv, masks.npz and masks.csv.")],
-    out_file: Annotated[Path, typer.Option("--out", help="Model file to write.")],
-    seed: Annotated[int, typer.Option(help="Seed of sampling and folds.")] = 0,
+    labels: LabelsArgument,
+    out_folder: Annotated[Path, typer.Option("--out", help="The model's folder, such as models/mine.")],
+    kind: Annotated[str, typer.Option(help="trees, or network (needs PyTorch).")] = "trees",
+    config: ImageryOption = None,
+    regions: RegionsOption = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of sampling and fitting.")] = 0,
+    workers: WorkersOption = 2,
+    window_days: WindowOption = 60,
+    held_out: Annotated[Path | None, typer.Option(help="Keep what was said of each patch unseen (.npz).")] = None,
+    gallery: Annotated[Path | None, typer.Option(help="Folder for the pictures; default: in the model's.")] = None,
+    pictures: Annotated[
+        str | None, typer.Option(help="imagery or maps; default: as the labels' origin allows.")
+    ] = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Fit a model to labelled imagery and write it with its card."""
+    """Fit a model to labelled imagery, judge it on ground held out, and write it with its card."""
     from pipeline.disturbance import train as fit
+    from pipeline.disturbance.card_page import card_text
+    from pipeline.disturbance.training import learner_of, spectra_beside
+    from pipeline.runs import open_reporter
 
-    card = fit(data, out_file, seed)
-    _print_json(card)
+    learner, reporter = learner_of(kind), open_reporter(err, quiet=as_json)
+    card = fit(
+        _read_labels(labels, config, regions, window_days, reporter),
+        learner,
+        out_folder,
+        seed,
+        workers,
+        held_out,
+        gallery=gallery,
+        pictures=pictures,
+        africa=spectra_beside(labels),
+        progress=reporter,
+    )
+    if as_json:
+        _print_json(card)
+    else:
+        out.print(card_text(card, out_folder.as_posix()), markup=False)
 
 
 @app.command()
 def evaluate(
-    data: Annotated[Path, typer.Option(help="Folder with patches.npz, patches.csv, masks.npz and masks.csv.")],
-    model: Annotated[str, typer.Option(help="A name in models/ or a path.")] = "default",
+    model: Annotated[str, typer.Argument(help="A name in models/, or a path.", metavar="MODEL")],
+    data: Annotated[Path, typer.Option(help="Folder of arrays, or a GeoJSON file of drawn ground.")],
+    config: ImageryOption = None,
+    regions: RegionsOption = None,
+    hold_out: Annotated[
+        list[str], typer.Option("--hold-out", help="Also refit the model's recipe without this region; repeatable.")
+    ] = [],  # noqa: B006
+    workers: WorkersOption = 2,
+    window_days: WindowOption = 60,
+    as_json: JsonOption = False,
 ) -> None:
-    """Score a model on labelled imagery. Ground it was trained on says little: the card holds the grouped scores."""
-    from pipeline.disturbance import evaluate as score
-    from pipeline.disturbance import load_model
+    """Judge a model on labelled imagery: overall, by region, and with regions held out by name."""
+    from pipeline.disturbance.card_page import evaluation_text
+    from pipeline.disturbance.training import evaluate_named
+    from pipeline.runs import open_reporter
 
-    _print_json(score(load_model(model), data))
+    reporter = open_reporter(err, quiet=as_json)
+    labels = _read_labels(data, config, regions, window_days, reporter)
+    figures = evaluate_named(model, labels, hold_out, workers, reporter)
+    if as_json:
+        _print_json(figures)
+    else:
+        out.print(evaluation_text(figures), markup=False)
 
 
 @areas_app.command("list")

@@ -99,7 +99,7 @@ def test_a_bad_config_ends_with_exit_code_2_and_every_problem(folder):
         (("status", "nowhere"), "run.json"),
         (("simulate", "mars", "archive"), "carnot"),
         (("areas", "import", "Carnot", "--out", "x.geojson"), "--country"),
-        (("evaluate", "--data", "nowhere"), "nowhere"),
+        (("evaluate", "default", "--data", "nowhere"), "nowhere"),
     ],
 )
 def test_a_wrong_argument_ends_with_exit_code_2_and_what_to_do(folder, arguments, says):

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import ModelError
+import numpy as np
+from numpy.typing import NDArray
 
-# What is known of label sets beyond their pixels, by the SHA-256 of masks.npz.
-ORIGINS = {
-    "c467de302d6b92680744729989b57099a009ddb4a4606c4ac3489c0b13f4fa3c": (
-        "Places in the Amazon basin south of the equator, each at two times; masks drawn for this project by visual "
-        "interpretation, CC0; pixels contain modified Copernicus Sentinel data 2016-2023. The model holds thresholds "
-        "and no pixels. Industrial sites stay in the training: in cross-validation, trees that never saw them did "
-        "worse on the other patches, too (IoU 0.690 against 0.695)."
-    )
-}
-UNKNOWN_ORIGIN = "Origin and licence of the labels: as their owner states."
+from pipeline.disturbance.card_page import box, percent, to_markdown, two
+from pipeline.disturbance.labels import CLASSES, Labels
+from pipeline.disturbance.model import write_atomically
+from pipeline.errors import ModelError
+from pipeline.imagery.scene import BANDS
+
+CARD, PAGE = "card.json", "card.md"
 ALWAYS = (
     "At 10 m the map shows disturbed ground and clusters of sites, never single pits.",
     "Commodity (gold, diamond), legality and production cannot be read off pixels.",
     "No detection is not no mining.",
 )
+SIMULATED = "Trained on simulated imagery: it serves tests and says nothing of real ground."
+_DEG_PER_M = 1 / 111_320
 
 
 def limits_of(model: Path) -> tuple[str, ...]:
@@ -30,132 +31,114 @@ def limits_of(model: Path) -> tuple[str, ...]:
 
     Raises ModelError if the card is there and cannot be read.
     """
-    path = model / "card.json"
-    if not path.exists():
+    card = read_card(model)
+    if card is None:
         return (*ALWAYS, "This model has no card: its accuracy is not known.")
-    try:
-        limits = json.loads(path.read_text(encoding="utf-8"))["limits"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{path}: not a model card ({error!r}); train the model again or remove the card") from error
+    limits = card.get("limits")
     if not isinstance(limits, list) or not all(isinstance(line, str) for line in limits):
-        raise ModelError(f"{path}: limits are not a list of sentences; train the model again or remove the card")
+        raise ModelError(
+            f"{model / CARD}: limits are not a list of sentences; train the model again or remove the card"
+        )
     return tuple(limits)
 
 
-def make_limits(card: dict[str, Any]) -> list[str]:
+def read_card(model: Path) -> dict[str, Any] | None:
+    """The card in a model's folder, None where there is none; raises ModelError if it cannot be read."""
+    path = model / CARD
+    if not path.exists():
+        return None
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{path}: not a model card ({error!r}); train the model again or remove the card") from error
+    if not isinstance(card, dict):
+        raise ModelError(f"{path}: not a model card; train the model again or remove the card")
+    return card
+
+
+def write_card(folder: Path, card: dict[str, Any]) -> None:
+    """Write card.json and card.md of a model's folder; `limits` are made anew from the card's figures."""
+    card["limits"] = make_limits(card)
+    write_atomically(folder / CARD, (json.dumps(card, indent=1, ensure_ascii=False) + "\n").encode())
+    write_atomically(folder / PAGE, to_markdown(card).encode())
+
+
+def describe_data(labels: Labels) -> dict[str, Any]:
+    """The card's word on its labels: files, counts, where they lie, and the ground that was learnt from."""
+    regions, counts = np.unique(labels.region, return_counts=True)
+    provenance = labels.provenance
+    return {
+        "files": dict(provenance.files),
+        "labels_sha256": provenance.labels_sha256,
+        "patches": len(labels.mask),
+        "cells": len(np.unique(labels.cell)),
+        "regions": dict(zip(regions.tolist(), counts.tolist(), strict=True)),
+        "pixels": {name: int((labels.mask == value).sum()) for name, value in CLASSES.items()},
+        "bounds": list(labels.bounds),
+        "origin": provenance.origin,
+        "simulated": provenance.simulated,
+        "left_out": list(provenance.left_out),
+        "training_ground": training_ground(labels),
+    }
+
+
+def training_ground(labels: Labels) -> list[str]:
+    """One line for each place: west, south, east, north in degrees, then the spans of days its imagery is from.
+
+    A sample of the map that is to tell its area must not lie there: the model has seen the answer.
+    """
+    lines = []
+    half_m = 5 * (np.array(labels.mask.shape[2:0:-1]) - 2 * labels.halo_px)
+    for place in dict.fromkeys(labels.place.tolist()):
+        which = np.flatnonzero(labels.place == place)
+        lon, lat = labels.lonlat[which[0]]
+        across, along = half_m * _DEG_PER_M / np.array([max(np.cos(np.radians(lat)), 0.01), 1.0])
+        edges = ",".join(f"{edge:.4f}" for edge in (lon - across, lat - along, lon + across, lat + along))
+        spans = {f"{first}/{last}" for first, last in labels.windows[which] if not np.isnat(first)}
+        lines.append(" ".join([edges, *sorted(spans)]))
+    return lines
+
+
+def on_training_ground(card: Mapping[str, Any], lonlat: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which places (place, 2), in degrees, lie on ground that the model learnt from; raises ModelError."""
+    try:
+        lines = card["data"]["training_ground"]
+        boxes = np.array([[float(edge) for edge in line.split()[0].split(",")] for line in lines]).reshape(-1, 4)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise ModelError(f"{CARD}: the training ground cannot be read ({error!r}); train the model again") from error
+    inside = (lonlat[:, None] >= boxes[:, :2]) & (lonlat[:, None] <= boxes[:, 2:])
+    found: NDArray[np.bool_] = np.any(np.all(inside, axis=2), axis=1)
+    return found
+
+
+def describe_method(learner: Mapping[str, Any], kind: str, seed: int) -> dict[str, Any]:
+    """The card's word on the method: kind, bands, what the learner says of itself, and the seed."""
+    return {"kind": kind, "bands": list(BANDS), **learner, "seed": seed}
+
+
+def make_limits(card: Mapping[str, Any]) -> list[str]:
     """Sentences for map and report, with the card's own figures."""
-    figures = card["cross_validation"]
+    data, figures = card["data"], card["cross_validation"]
     disturbed, patches = figures["pixels"]["disturbed"], figures["patches"]
     limits = [
         *ALWAYS,
-        f"Trained on {card['data']['patches']} labelled patches; on 1 degree cells held out, disturbed ground is "
-        f"mapped with IoU {_two(disturbed['iou'])} and F1 {_two(disturbed['f1'])}; of patches of 480 m, "
-        f"{_percent(patches['sensitivity'])} of those with mining and {_percent(patches['specificity'])} of those "
+        *([SIMULATED] if data["simulated"] else []),
+        f"Trained on {data['patches']} labelled patches; on {figures['groups']} held out, disturbed ground is mapped "
+        f"with IoU {two(disturbed['iou'])} and F1 {two(disturbed['f1'])}; of patches of 480 m, "
+        f"{percent(patches['sensitivity'])} of those with mining and {percent(patches['specificity'])} of those "
         "without are told rightly.",
-        f"Its labels lie {_box(card['data']['bounds'])}; on other ground it is not validated.",
     ]
+    if card["held_out"]:
+        each = ", ".join(f"{name} {two(row['pixels']['disturbed']['iou'])}" for name, row in card["held_out"].items())
+        limits.append(f"Trained without a whole region, it maps that region with IoU: {each}.")
+    limits.append(f"Its labels lie {box(data['bounds'])}; on other ground it is not validated.")
     if card["africa"]:
-        shares = "; ".join(
-            f"{region} {_percent(row['half_year_1'])} and {_percent(row['half_year_2'])}, both {_percent(row['both'])}"
+        each = "; ".join(
+            f"{region} {percent(row['half_year_1'])} and {percent(row['half_year_2'])}, both {percent(row['both'])}"
             for region, row in card["africa"].items()
         )
         limits.append(
             "Of African fields and rangeland without mining, judged from the spectrum alone, it calls disturbed in the "
-            f"first and second half-year: {shares}."
+            f"first and second half-year: {each}."
         )
     return limits
-
-
-def to_markdown(card: dict[str, Any]) -> str:
-    """The card as a page."""
-    data, method, figures = card["data"], card["method"], card["cross_validation"]
-    parts = [
-        f"# Model `{card['name']}`",
-        "Written by `placerwatch train` together with the model; the same figures stand in `card.json` beside it.",
-        f"SHA-256 `{card['sha256']}`",
-        "## Limits",
-        "\n".join(f"- {line}" for line in card["limits"]),
-        "## Data",
-        f"{data['patches']} patches in {data['cells']} cells of 1 degree, {_box(data['bounds'])}; surface reflectance "
-        f"at 10 m, six bands. Labelled pixels: {_counts(data['pixels'])}; unsure pixels are not used. {data['origin']}",
-        "## Method",
-        f"{method['features']} features: {len(method['channels'])} normalised differences, their means, deviations and "
-        f"shares of water and bare ground in windows of {', '.join(map(str, method['windows_px']))} pixels. "
-        f"Gradient-boosted trees (scikit-learn): {method['disturbed']['max_iter']} for disturbed against other, "
-        f"{method['pond_if_disturbed']['max_iter']} for pond against bare within disturbed ground. "
-        f"{method['pixels_per_image']} pixels of each patch and of {method['variants']['of_each_patch']} variants "
-        f"of it each, under other light (factor up to {method['variants']['light']}) and haze; each weighs the same.",
-        _table(("channel", "source"), [[name, source] for name, source in method["channels"].items()]),
-        "## Regions held out",
-        f"{figures['folds']}-fold cross-validation by {figures['groups']}, threshold {figures['threshold']}. A patch "
-        "is called mining where more than 5 % of it is disturbed.",
-        _pixel_table({"all patches": figures, "without industrial": figures["without_industrial"]}),
-        "### By what the interpreters noted",
-        _kind_table({"all": figures, **figures["kinds"]}),
-        "### Reliability",
-        f"Expected calibration error {figures['reliability']['expected_calibration_error']}.",
-        _table(
-            ("predicted from", "pixels", "mean predicted", "truly disturbed"),
-            [[b["from"], b["pixels"], b["predicted"], b["observed"]] for b in figures["reliability"]["bins"]],
-        ),
-    ]
-    if card["africa"]:
-        parts += [
-            "## African ground without mining",
-            "Share called disturbed of half-yearly geomedians (2019) of labelled fields and rangeland. Each spectrum "
-            "is judged as if uniform ground of its kind surrounded it: the context that tells workings from dry fields "
-            "is missing. `both` is what remains when both half-years must look disturbed.",
-            _table(
-                ("region", "samples", "January-June", "July-December", "both"),
-                [[region, *row.values()] for region, row in card["africa"].items()],
-            ),
-        ]
-    return "\n\n".join(parts) + "\n"
-
-
-def _pixel_table(rows: dict[str, dict[str, Any]]) -> str:
-    return _table(
-        ("patches", "class", "IoU", "F1", "precision", "recall"),
-        [
-            [title, name, *(row["pixels"][name][key] for key in ("iou", "f1", "precision", "recall"))]
-            for title, row in rows.items()
-            for name in ("disturbed", "bare", "pond")
-        ],
-    )
-
-
-def _kind_table(rows: dict[str, dict[str, Any]]) -> str:
-    return _table(
-        ("kind", "mining", "no mining", "sensitivity", "specificity", "disturbed IoU", "other called disturbed"),
-        [
-            [
-                kind,
-                *row["patches"].values(),
-                row["pixels"]["disturbed"]["iou"],
-                row["pixels"]["disturbed"]["false_alarm_share"],
-            ]
-            for kind, row in rows.items()
-        ],
-    )
-
-
-def _table(head: tuple[str, ...], rows: list[list[Any]]) -> str:
-    lines = [head, ["---"] * len(head), *([("" if cell is None else cell) for cell in row] for row in rows)]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
-
-
-def _box(bounds: list[float]) -> str:
-    west, south, east, north = bounds
-    return f"between longitudes {west:.1f} and {east:.1f} and latitudes {south:.1f} and {north:.1f}"
-
-
-def _counts(pixels: dict[str, int]) -> str:
-    return ", ".join(f"{name} {count:,}" for name, count in pixels.items())
-
-
-def _two(value: float | None) -> str:
-    return "not known" if value is None else f"{value:.2f}"
-
-
-def _percent(share: float | None) -> str:
-    return "not known" if share is None else f"{100 * share:.1f} %"

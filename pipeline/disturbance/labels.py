@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.disturbance.regions import ELSEWHERE, block_of
+from pipeline.disturbance.regions import ELSEWHERE, Region, block_of, regions_of
 from pipeline.errors import BadInput, Problems
 from pipeline.imagery.scene import BANDS
 
@@ -179,7 +179,11 @@ class Labels:
     @cached_property
     def cell(self) -> NDArray[np.int64]:
         """Number of the 1 degree cell that holds each patch, (patch,)."""
-        cells = np.floor(self.lonlat).astype(np.int64)
+        return self.cells(1.0)
+
+    def cells(self, side_deg: float) -> NDArray[np.int64]:
+        """Number of the cell of `side_deg` degrees that holds each patch, (patch,)."""
+        cells = np.floor(np.round(self.lonlat / side_deg, 6)).astype(np.int64)
         return np.unique(cells, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
 
     @property
@@ -193,6 +197,10 @@ class Labels:
         """First and last year of each patch's imagery, (patch, 2); 0 where not known."""
         years = self.windows.astype("M8[Y]").astype(np.int64) + 1970
         return np.where(np.isnat(self.windows), 0, years)
+
+    def with_regions(self, regions: Sequence[Region]) -> Labels:
+        """The same labels under the names of these regions."""
+        return replace(self, region=np.array(regions_of(self.lonlat, regions), np.str_))
 
     def subset(self, index: NDArray[np.int64] | NDArray[np.bool_]) -> Labels:
         """The labels of some patches, by number or by a mask (patch,), in that order."""
@@ -212,7 +220,9 @@ _KNOWN = {
     "c467de302d6b92680744729989b57099a009ddb4a4606c4ac3489c0b13f4fa3c": {
         "origin": (
             "Places in the Amazon basin south of the equator, each at two times; masks drawn for this project by "
-            "visual interpretation, CC0; pixels contain modified Copernicus Sentinel data 2016-2023."
+            "visual interpretation, CC0; pixels contain modified Copernicus Sentinel data 2016-2023. Regions are "
+            "blocks by longitude: peru west of 69 W, with Ecuador; western-brazil to 59 W, with the Andean foot of "
+            "Bolivia; tapajos-east beyond."
         ),
         "pictures": "maps",  # the compiler of the imagery states no licence
     }

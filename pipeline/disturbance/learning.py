@@ -42,7 +42,10 @@ class Classifier(Protocol):
 class Learner(Protocol):
     """Fits a classifier; picklable, so that folds can be fitted side by side."""
 
-    kind: str
+    @property
+    def kind(self) -> str:
+        """What it fits: "trees" or "network"."""
+        ...
 
     def describe(self) -> dict[str, Any]:
         """Method and settings for the card, JSON."""

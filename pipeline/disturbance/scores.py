@@ -37,18 +37,24 @@ _MINING, _MINING_TOLD, _NO_MINING, _NO_MINING_TOLD = range(_SURE + 1, _SURE + 5)
 Counts = NDArray[np.int64]
 
 
-def score(probability: NDArray[np.floating[Any]], labels: Labels) -> dict[str, Any]:
+def score(
+    probability: NDArray[np.floating[Any]], labels: Labels, cell: NDArray[np.int64] | None = None
+) -> dict[str, Any]:
     """Figures of probabilities (patch, class, y, x) of bare workings and pond; NaN where not observed.
 
-    Unsure and unobserved pixels are left out; a patch is judged where its verdict is mining or no_mining, without its
-    surroundings. IoU and F1 are pooled over all pixels. Figures with `_95` are intervals, None where fewer than
-    MIN_CELLS cells hold patches.
+    Unsure and unobserved pixels and the surroundings of patches are left out; a patch is judged where its verdict is
+    mining or no_mining. IoU and F1 are pooled over all pixels. Figures with `_95` are intervals from draws of `cell`
+    (patch,), cells of one degree unless given; None where fewer than MIN_CELLS hold patches.
     """
-    called, mask = classify(probability), np.where(np.isnan(probability[:, 0]), UNSURE, labels.mask)
-    table = _table(called, ~np.isnan(probability[:, 0]), mask, labels)
+    cell = labels.cell if cell is None else cell
+    high, wide = (slice(labels.halo_px, side - labels.halo_px) for side in labels.mask.shape[1:])
+    probability, mask = probability[:, :, high, wide], labels.mask[:, high, wide]
+    observed = ~np.isnan(probability[:, 0])
+    called, mask = classify(probability), np.where(observed, mask, UNSURE).astype(np.uint8)
+    table = _table(called, observed, mask, labels.verdict)
 
     def of(which: NDArray[np.bool_]) -> dict[str, Any]:
-        return _figures(table[which], labels.cell[which])
+        return _figures(table[which], cell[which])
 
     names = sorted(set(labels.region.tolist()) - {ELSEWHERE}) + [ELSEWHERE] * bool((labels.region == ELSEWHERE).any())
     return {
@@ -56,7 +62,7 @@ def score(probability: NDArray[np.floating[Any]], labels: Labels) -> dict[str, A
         "without_industrial": of(~labels.kinds["industrial"]),
         "kinds": {kind: of(which) for kind, which in labels.kinds.items()},
         "regions": {name: of(labels.region == name) for name in names},
-        "sizes": _sizes(called, mask, labels.cell),
+        "sizes": _sizes(called, mask, cell),
         "reliability": reliability(probability.sum(axis=1), mask),
     }
 
@@ -67,17 +73,17 @@ def classify(probability: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
     return np.where(bare + pond < THRESHOLD * 10_000, OTHER, np.where(pond > bare, POND, BARE)).astype(np.uint8)
 
 
-def _table(called: NDArray[np.uint8], observed: NDArray[np.bool_], mask: NDArray[np.uint8], labels: Labels) -> Counts:
+def _table(
+    called: NDArray[np.uint8], observed: NDArray[np.bool_], mask: NDArray[np.uint8], verdict: NDArray[np.str_]
+) -> Counts:
     """Counts (patch, column)."""
     sure = mask != UNSURE
     columns = []
     for is_called, is_true in ((called != OTHER, mask != OTHER), *((called == c, mask == c) for c in (BARE, POND))):
         columns += [is_called & is_true & sure, is_called & sure, is_true & sure]
     pixels = [column.sum(axis=(1, 2)) for column in (*columns, sure)]
-    halo = labels.halo_px
-    inner = np.s_[:, halo : mask.shape[1] - halo, halo : mask.shape[2] - halo]
-    share = (called != OTHER)[inner].sum(axis=(1, 2)) > PATCH_SHARE * observed[inner].sum(axis=(1, 2))
-    mining, no_mining = labels.verdict == "mining", labels.verdict == "no_mining"
+    share = (called != OTHER).sum(axis=(1, 2)) > PATCH_SHARE * observed.sum(axis=(1, 2))
+    mining, no_mining = verdict == "mining", verdict == "no_mining"
     table: Counts = np.column_stack([*pixels, mining, mining & share, no_mining, no_mining & ~share]).astype(np.int64)
     return table
 

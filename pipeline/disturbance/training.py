@@ -1,203 +1,234 @@
-"""Fit the trees to labelled imagery, score them with regions held out, and write model, card and index.
-
-Two boosters, each a yes or no: is the ground disturbed, and is disturbed ground a pond. The first gets the whole of
-its trees for the question that matters and the second only sees workings.
-"""
+"""Fit a model to labels, judge it on ground held out, and write the model with its card; judge any model on labels."""
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import json
-from dataclasses import dataclass
+import io
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.disturbance.card import ORIGINS, UNKNOWN_ORIGIN, make_limits, to_markdown
-from pipeline.disturbance.features import CHANNELS, RADII, compute, feature_names
-from pipeline.disturbance.labels import BARE, FILES, OTHER, POND, UNSURE, Labels
-from pipeline.disturbance.model import PROBABILITY_SCALE, Model, write_atomically, write_index
+from pipeline.disturbance.card import describe_data, describe_method, on_training_ground, read_card, write_card
+from pipeline.disturbance.gallery import write_gallery, write_reliability
+from pipeline.disturbance.holdout import FOLDS, Fit, Judged, cells_of, fit_all, folds_of, regions_held_out
+from pipeline.disturbance.importance import importance, predict, shares
+from pipeline.disturbance.labels import BARE, OTHER, POND, Labels
+from pipeline.disturbance.learning import Learner
+from pipeline.disturbance.model import Model, find_model, write_atomically, write_index
+from pipeline.disturbance.progress import Progress, Quiet
 from pipeline.disturbance.scores import THRESHOLD, score
-from pipeline.disturbance.tree_classifier import TreeClassifier
-from pipeline.disturbance.trees import Forest
+from pipeline.disturbance.spectra import false_alarms
 from pipeline.errors import BadInput
-from pipeline.imagery.scene import BANDS, NODATA
+from pipeline.imagery.scene import NODATA
 
-FOLDS = 5
-PIXELS_PER_IMAGE = 130
-VARIANTS = 2
-LIGHT = 1.2  # brighter or darker by up to this factor
-HAZE = (-150.0, 300.0)  # reflectance x 10 000 added to B02; to the others less, as scattering falls with wavelength
-HAZE_BY_BAND = (1.0, 0.7, 0.5, 0.25, 0.06, 0.03)
-DISTURBED = {"max_iter": 120, "learning_rate": 0.08}
-POND_IF_DISTURBED = {"max_iter": 50, "learning_rate": 0.1}
-COMMON = {
-    "max_leaf_nodes": 31,
-    "min_samples_leaf": 100,
-    "l2_regularization": 1.0,
-    "early_stopping": False,
-}
+KINDS = ("trees", "network")
+GALLERY = "gallery"
+SPECTRA = "africa_spectra"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,59}")
 
 
-def train(data: Path, out: Path, seed: int = 0) -> dict[str, Any]:
-    """Fit a model to the labels in folder `data`; write folder `out` with its card and the index beside it.
+def learner_of(kind: str) -> Learner:
+    """The learner of a kind of model; raises BadInput for an unknown kind, or where its packages are missing."""
+    if kind not in KINDS:
+        raise BadInput(f"--kind {kind!r}: expected {' or '.join(KINDS)}")
+    if kind == "trees":
+        from pipeline.disturbance.tree_learner import TreeLearner
 
-    Returns the card. The same labels and seed give the same bytes. Where `data` has a neighbour `africa_spectra`,
-    the card states the false alarms on it. Raises BadInput where labels are missing or `out` cannot be written.
+        return TreeLearner()
+    try:
+        # Only those who train networks have PyTorch.
+        learner: Learner = import_module("pipeline.disturbance.network_learner").NetworkLearner()
+    except ImportError as error:
+        raise BadInput(
+            f"--kind network: needs PyTorch, which is not installed ({error}); install the extra `network` of "
+            "placerwatch (`make .venv/network.ok`), or train --kind trees"
+        ) from error
+    return learner
+
+
+def train(
+    labels: Labels,
+    learner: Learner,
+    out: Path,
+    seed: int = 0,
+    workers: int = 2,
+    held_out: Path | None = None,
+    *,
+    gallery: Path | None = None,
+    pictures: str | None = None,
+    africa: Path | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Fit a model to labels; write its folder `out` with the card, and the index beside it. Returns the card.
+
+    FOLDS fits by cells and one without each region judge ground they never saw; the model itself is fitted to all.
+    The same labels, learner and seed give the same files, whatever the number of `workers`. `held_out` (.npz) keeps
+    what was said of each patch by a fit without its cell (`probability`, uint16 x 10 000) and by one without its
+    region (`by_region`). Pictures of the worst patches go to `gallery` (default: in `out`) and show the
+    imagery only where its origin allows (`pictures` decides otherwise). The card tells the share of `africa` (folder
+    of spectra without mining) that the model calls disturbed. Raises BadInput where the labels are too few.
     """
-    labels = Labels.read(data)
-    samples = draw(labels, seed)
-    model = Model.of(out.name, TreeClassifier(fit(samples, seed)))
-    cross_validated = score(cross_validate(samples, labels, seed), labels)
-    africa = data.parent / "africa_spectra"
-    files = {name: hashlib.sha256((data / name).read_bytes()).hexdigest() for name in FILES}
+    progress = progress or Quiet()
+    if pictures not in (None, "imagery", "maps"):
+        raise BadInput(f"--pictures {pictures!r}: expected imagery or maps")
+    if not _NAME.fullmatch(out.name) or out.suffix in (".npz", ".onnx") or out.is_file():
+        raise BadInput(f"--out {out}: a model is a folder; give it a name of letters, digits and '-', as models/mine")
+    side, cell = cells_of(labels)
+    folds, regions = folds_of(cell), regions_held_out(labels)
+    everything = np.arange(len(labels.mask))
+    _check_classes(labels, folds)
+    with tempfile.TemporaryDirectory() as folder:
+        whole = Fit("all patches", everything, everything[:0], folder=Path(folder) / out.name)
+        _, *judged = fit_all([whole, *folds, *regions], learner, labels, seed, workers, progress)
+        model = Model.load(Path(folder) / out.name)
+    probability = _gather(folds, judged[:FOLDS], labels)
+    told = shares(probability)
+    show = pictures or labels.provenance.pictures
+    progress.say("drawing the card's pictures")
+    gallery = gallery or out / GALLERY
+    figures = score(told, labels, cell)
     card: dict[str, Any] = {
         "name": model.name,
         "sha256": model.sha256,
-        "data": {
-            "files": files,
-            "patches": len(labels.mask),
-            "cells": int(labels.cell.max()) + 1,
-            "pixels": {
-                name: int((labels.mask == value).sum())
-                for name, value in (("other", OTHER), ("bare", BARE), ("pond", POND), ("unsure", UNSURE))
-            },
-            "bounds": list(labels.bounds),
-            "origin": ORIGINS.get(files["masks.npz"], UNKNOWN_ORIGIN),
+        "kind": model.kind,
+        "data": describe_data(labels),
+        "method": describe_method(learner.describe(), learner.kind, seed),
+        "cross_validation": {
+            "folds": FOLDS,
+            "groups": f"{side:g} degree cells",
+            "threshold": THRESHOLD,
+            **figures,
         },
-        "method": {
-            "bands": list(BANDS),
-            "channels": {channel.name: channel.source for channel in CHANNELS},
-            "windows_px": [2 * radius + 1 for radius in RADII],
-            "features": len(feature_names()),
-            "pixels_per_image": PIXELS_PER_IMAGE,
-            "variants": {
-                "of_each_patch": VARIANTS,
-                "light": LIGHT,
-                "haze": list(HAZE),
-                "haze_by_band": list(HAZE_BY_BAND),
-            },
-            "disturbed": {**COMMON, **DISTURBED},
-            "pond_if_disturbed": {**COMMON, **POND_IF_DISTURBED},
-            "seed": seed,
+        "held_out": {
+            fit.title.removeprefix("without "): _region_figures(one, labels.subset(fit.unseen), cell[fit.unseen])
+            for fit, one in zip(regions, judged[FOLDS:], strict=True)
         },
-        "cross_validation": {"folds": FOLDS, "groups": "1 degree cells", "threshold": THRESHOLD, **cross_validated},
-        "africa": false_alarms(model, africa) if africa.is_dir() else None,
+        "importance": importance([one.spoilt for one in judged[:FOLDS]]),
+        "africa": false_alarms(model, africa) if africa else None,
+        "pictures": show,
+        "gallery_folder": GALLERY if gallery == out / GALLERY else gallery.as_posix(),
     }
-    card["limits"] = make_limits(card)
+    for stale in gallery.glob("*-[0-9].png"):
+        stale.unlink()
+    card["gallery"] = write_gallery(gallery, told, labels, show)
+    write_reliability(gallery / "reliability.png", figures["reliability"]["bins"])
+    if held_out:
+        arrays: dict[str, NDArray[Any]] = {
+            "probability": probability,
+            "fold": _numbers(folds, labels),
+            "by_region": _gather(regions, judged[FOLDS:], labels),
+            "place": labels.place,
+            "time": labels.time,
+        }
+        _write_held_out(held_out, arrays)
     model.save(out)
-    _write_json(out / "card.json", card)
-    write_atomically(out / "card.md", to_markdown(card).encode())
+    write_card(out, card)
     write_index(out.parent, model.name, out.name, model.sha256)
     return card
 
 
-def evaluate(model: Model, data: Path) -> dict[str, Any]:
-    """Figures of a model on the labels in folder `data`; on ground it was trained on they flatter it."""
-    labels = Labels.read(data)
-    probability = np.stack([model.predict(patch, 0) for patch in labels.reflectance]) / PROBABILITY_SCALE
-    return {"model": model.name, "sha256": model.sha256, "threshold": THRESHOLD, **score(probability, labels)}
+def _check_classes(labels: Labels, fits: Sequence[Fit]) -> None:
+    names = {OTHER: "other", BARE: "bare workings", POND: "pond in workings"}
+    for fit in (None, *fits):
+        there = np.unique(labels.mask if fit is None else labels.mask[fit.known])
+        missing = [name for value, name in names.items() if value not in there]
+        if missing:
+            where = "" if fit is None else f" outside the cells of {fit.title}; label it in more places"
+            raise BadInput(f"labels: training needs pixels of all three classes; there is no {missing[0]}{where}")
 
 
-@dataclass(frozen=True)
-class Samples:
-    """Features (sample, feature), classes (sample,) and numbers of patches (sample,) of the pixels learnt from."""
-
-    features: NDArray[np.int16]
-    classes: NDArray[np.uint8]
-    patch: NDArray[np.int64]
-
-    def of(self, patches: NDArray[np.int64]) -> Samples:
-        """The samples of some patches."""
-        taken = np.isin(self.patch, patches)
-        return Samples(self.features[taken], self.classes[taken], self.patch[taken])
-
-
-def draw(labels: Labels, seed: int) -> Samples:
-    """Pixels of each patch and of variants of it, equally many of each, so that every patch weighs the same."""
-    rng = np.random.default_rng(seed)
-    features, classes, patches = [], [], []
-    for number, (image, mask) in enumerate(zip(labels.reflectance, labels.mask, strict=True)):
-        sure = np.flatnonzero(mask != UNSURE)
-        for variant in range(1 + VARIANTS):
-            taken = rng.choice(sure, min(PIXELS_PER_IMAGE, len(sure)), replace=False)
-            seen = compute(vary(image, rng) if variant else image, 0)
-            features.append(seen.reshape(len(seen), -1)[:, taken].T)
-            classes.append(mask.ravel()[taken])
-            patches.append(np.full(len(taken), number))
-    return Samples(np.concatenate(features), np.concatenate(classes), np.concatenate(patches))
-
-
-def vary(image: NDArray[np.uint16], rng: np.random.Generator) -> NDArray[np.uint16]:
-    """A patch (6, y, x) under other light and other haze; haze below zero is an atmosphere corrected too much."""
-    light = rng.uniform(1 / LIGHT, LIGHT)
-    haze = rng.uniform(*HAZE) * np.array(HAZE_BY_BAND)[:, None, None]
-    varied: NDArray[np.uint16] = np.clip(image * light + haze, 1, NODATA - 1).astype(np.uint16)
-    return varied
-
-
-def fit(samples: Samples, seed: int) -> Forest:
-    """Trees fitted to samples; raises BadInput unless all three classes are among them."""
-    # Here, not above: a worker that only predicts need not load scikit-learn.
-    from sklearn import ensemble
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-    booster: Any = ensemble.HistGradientBoostingClassifier
-    if set(np.unique(samples.classes)) != {OTHER, BARE, POND}:
-        raise BadInput("labels: training needs pixels of all three classes: other, bare workings, pond in workings")
-    dug = samples.classes != OTHER
-    # Sums of gradients in another order round otherwise; one thread always takes the same.
-    with threadpool_limits(1):
-        disturbed = booster(**COMMON, **DISTURBED, random_state=seed).fit(samples.features, dug)
-        pond = booster(**COMMON, **POND_IF_DISTURBED, random_state=seed)
-        pond.fit(samples.features[dug], samples.classes[dug] == POND)
-    return Forest.from_sklearn([disturbed, pond])
-
-
-def cross_validate(samples: Samples, labels: Labels, seed: int) -> NDArray[np.float64]:
-    """Probabilities (patch, 2, y, x) of bare workings and pond, each patch by trees that never saw its cell."""
-    from sklearn import model_selection
-
-    folds: Any = model_selection.GroupKFold
-    if len(np.unique(labels.cell)) < FOLDS:
-        raise BadInput(f"labels: cross-validation needs patches in at least {FOLDS} cells of one degree")
-    out = np.empty((len(labels.mask), 2, *labels.mask.shape[1:]))
-    for known, held_out in folds(FOLDS).split(labels.mask, groups=labels.cell):
-        model = Model.of("held out", TreeClassifier(fit(samples.of(known), seed)))
-        for patch in held_out:
-            out[patch] = model.predict(labels.reflectance[patch], 0) / PROBABILITY_SCALE
+def _gather(fits: Sequence[Fit], judged: Sequence[Judged], labels: Labels) -> NDArray[np.uint16]:
+    """What fits said of their unseen patches, (patch, 2, y, x); NODATA where none judged the patch."""
+    out = np.full((len(labels.mask), 2, *labels.mask.shape[1:]), NODATA, np.uint16)
+    for fit, one in zip(fits, judged, strict=True):
+        out[fit.unseen] = one.probability
     return out
 
 
-def false_alarms(model: Model, folder: Path) -> dict[str, Any]:
-    """Share of African ground without mining that is called disturbed, from half-yearly geomedians of single places.
+def _numbers(folds: Sequence[Fit], labels: Labels) -> NDArray[np.int64]:
+    fold = np.zeros(len(labels.mask), np.int64)
+    for number, fit in enumerate(folds):
+        fold[fit.unseen] = number
+    return fold
 
-    There is no picture around a spectrum: each is judged as if uniform ground of its kind surrounded it, so the
-    context that tells workings from a dry field is missing and the shares are higher than on a map.
+
+def _region_figures(judged: Judged, unseen: Labels, cell: NDArray[np.int64]) -> dict[str, Any]:
+    figures = score(shares(judged.probability), unseen, cell)
+    return {key: value for key, value in figures.items() if key != "regions"}
+
+
+def _write_held_out(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    write_atomically(path, buffer.getvalue())
+
+
+def evaluate(model: Model, labels: Labels, card: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Figures of a model on labels, overall and by region, with intervals by cells of one degree.
+
+    With its `card`, `seen` tells how far the figures flatter: whether the model learnt from these very labels, and
+    how many of the patches lie on ground it learnt from.
     """
-    out: dict[str, Any] = {}
-    for path in sorted(folder.glob("*_training_data.txt.gz")):
-        with gzip.open(path, "rt", encoding="ascii") as file:
-            names = file.readline().removeprefix("# ").split()
-            table = np.loadtxt(file, ndmin=2)
-        shares: dict[str, Any] = {"samples": len(table)}
-        called = []
-        for half in ("S1", "S2"):
-            columns = [names.index(f"{band}_{half}") for band in ("blue", "green", "red", "nir", "swir_1", "swir_2")]
-            spectra = np.clip(np.rint(table[:, columns] * 10_000), 0, NODATA - 1).astype(np.uint16)
-            # Alone within its windows, a pixel is its own surroundings.
-            apart = np.full((len(BANDS), 1, 16 * len(spectra)), NODATA, np.uint16)
-            apart[:, 0, ::16] = spectra.T
-            probability = model.predict(apart, 0)[:, 0, ::16].astype(np.int64).sum(axis=0)
-            called.append(probability >= THRESHOLD * PROBABILITY_SCALE)
-            shares[f"half_year_{half[1]}"] = round(float(called[-1].mean()), 4)
-        shares["both"] = round(float((called[0] & called[1]).mean()), 4)
-        out[path.name.removesuffix("_training_data.txt.gz")] = shares
-    return out
+    seen = None
+    if card is not None:
+        same = labels.provenance.labels_sha256
+        seen = {
+            "same_labels": bool(same) and card.get("data", {}).get("labels_sha256") == same,
+            "patches": int(on_training_ground(card, labels.lonlat).sum()),
+        }
+    return {
+        "model": model.name,
+        "sha256": model.sha256,
+        "kind": model.kind,
+        "threshold": THRESHOLD,
+        "patches_judged": len(labels.mask),
+        "seen": seen,
+        **score(shares(predict(model, labels)), labels),
+    }
 
 
-def _write_json(path: Path, value: dict[str, Any]) -> None:
-    write_atomically(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+def hold_out(
+    learner: Learner,
+    labels: Labels,
+    names: Sequence[str],
+    seed: int = 0,
+    workers: int = 2,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Figures on each region of these names by a model of the same recipe that was fitted without it.
+
+    Raises BadInput where a name is no region of the labels, or where the rest cannot train.
+    """
+    fits = regions_held_out(labels, names)
+    judged = fit_all(fits, learner, labels, seed, workers, progress or Quiet())
+    return {
+        name: _region_figures(one, labels.subset(fit.unseen), labels.cell[fit.unseen])
+        for name, fit, one in zip(names, fits, judged, strict=True)
+    }
+
+
+def evaluate_named(
+    name_or_path: str, labels: Labels, names: Sequence[str], workers: int = 2, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Figures of the model of a name or path, told from its card what it has seen; see evaluate.
+
+    `held_out` are the figures of its recipe refitted without each region of `names`, from the seed in its card.
+    """
+    folder, sha256 = find_model(name_or_path, Path())
+    model, card = Model.load(folder, sha256), read_card(folder)
+    figures = evaluate(model, labels, card)
+    if names:
+        seed = (card or {}).get("method", {}).get("seed", 0)
+        figures["held_out"] = hold_out(learner_of(model.kind), labels, names, seed, workers, progress)
+    return figures
+
+
+def spectra_beside(labels: Path) -> Path | None:
+    """The folder of African spectra beside a folder of labels, where there is one."""
+    folder = labels.parent / SPECTRA
+    return folder if folder.is_dir() else None
