@@ -34,6 +34,10 @@ def square(row, col, side):
     }
 
 
+def name(row):
+    return "north" if row == PLACES[0][0] else "south"
+
+
 def feature(row, col, side, label, day="2021-01-20", **properties):
     return {
         "type": "Feature",
@@ -53,9 +57,9 @@ def folder(tmp_path_factory):
                 noise = rng.normal(1.0, 0.05, (6, 24, 24))
                 bands[:, top : top + 24, col : col + 24] = np.array(colour)[:, None, None] * noise
         write_scene(folder / "archive", f"S2A_{day}", day, bands, west=WEST, north=NORTH)
-    features = [feature(row, col, 24, "bare", region="north" if row == 60 else "south") for row, col in PLACES]
-    features += [feature(row + 24, col, 24, "pond", note="a pond") for row, col in PLACES]
-    features += [feature(row, col + 24, 30, "other") for row, col in PLACES]
+    features = [feature(row, col, 24, "bare", region=name(row)) for row, col in PLACES]
+    features += [feature(row + 24, col, 24, "pond", note="a pond", region=name(row)) for row, col in PLACES]
+    features += [feature(row, col + 24, 30, "other", region=name(row)) for row, col in PLACES]
     never = feature(*PLACES[0], 10, "bare", day="2019-01-20")
     (folder / "labels.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": [*features, never]}))
     zone = {"type": "Feature", "properties": {"zone_id": "all"}, "geometry": square(20, 20, 480)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 from PIL import Image
 from scipy.ndimage import uniform_filter
 
-from pipeline.disturbance import MODELS_DIR, PROBABILITY_SCALE, evaluate, limits_of, load_model, train
+from pipeline.disturbance import MODELS_DIR, PROBABILITY_SCALE, evaluate, limits_of, load_model, train, training
 from pipeline.disturbance.card import SIMULATED, describe_data, on_training_ground, read_card, write_card
 from pipeline.disturbance.card_page import card_text, evaluation_text
 from pipeline.disturbance.holdout import FOLDS, cells_of, folds_of, regions_held_out
@@ -290,7 +289,7 @@ def test_what_a_fit_refuses_is_told_whatever_the_workers(tmp_path, workers):
 def test_an_unknown_kind_and_a_missing_pytorch_say_what_to_do(monkeypatch):
     with pytest.raises(BadInput, match="trees or network"):
         learner_of("forest")
-    monkeypatch.setitem(sys.modules, "pipeline.disturbance.network_learner", None)
+    monkeypatch.setattr(training, "find_spec", lambda name: None)
     with pytest.raises(BadInput, match="install the extra `network`"):
         learner_of("network")
 

@@ -6,7 +6,7 @@ import io
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
-from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -40,15 +40,14 @@ def learner_of(kind: str) -> Learner:
         from pipeline.disturbance.tree_learner import TreeLearner
 
         return TreeLearner()
-    try:
-        # Only those who train networks have PyTorch.
-        learner: Learner = import_module("pipeline.disturbance.network_learner").NetworkLearner()
-    except ImportError as error:
+    if find_spec("torch") is None:
         raise BadInput(
-            f"--kind network: needs PyTorch, which is not installed ({error}); install the extra `network` of "
-            "placerwatch (`make .venv/network.ok`), or train --kind trees"
-        ) from error
-    return learner
+            "--kind network: needs PyTorch, which is not installed; install the extra `network` of placerwatch "
+            "(`make .venv/network.ok`), or train --kind trees"
+        )
+    from pipeline.disturbance.network_learner import NetworkLearner
+
+    return NetworkLearner()
 
 
 def train(
