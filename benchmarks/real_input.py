@@ -167,14 +167,7 @@ def belgium_programme(data: Path, folder: Path, periods: Sequence[Span] = BELGIU
     Stored numbers are reflectance x 10 000 of a time before the -1000 offset. `eo:cloud_cover` is counted on the
     patch's own scene classification, since the item stands for nothing else.
     """
-    source = data / "tanzania_belgium" / "belgium_00002806639B424A"
-    with _opened(source, "S2_L2A_10m") as fine, _opened(source, "S2_L2A_20m") as coarse:
-        planes = {b: np.asarray(fine[b][:]) for b in ("B02", "B03", "B04", "B08")}
-        planes |= {b: np.asarray(coarse[b][:]) for b in ("B11", "B12", SCL)}
-        left, top = float(fine["x"][:].min()) - 5, float(fine["y"][:].max()) + 5
-        epsg = int(fine.epsg)
-        started = datetime.fromisoformat(fine["timestamp"].units.removeprefix("seconds since ")).replace(tzinfo=UTC)
-        times = [started + timedelta(seconds=int(s)) for s in fine["timestamp"][:]]
+    planes, times, epsg, left, top = _belgium(data)
     side = planes["B02"].shape[1] * PIXEL_M
     ring = _ring(epsg, left, top - side, left + side, top)
     imagery = folder / "imagery"
@@ -234,6 +227,27 @@ def _spans(starts: Sequence[date], each: int) -> tuple[Span, ...]:
         (f"p{i:02d}", start.isoformat(), (end - timedelta(days=1)).isoformat())
         for i, (start, end) in enumerate(pairwise(cuts), 1)
     )
+
+
+def belgium_looks(data: Path) -> tuple[NDArray[np.uint16], NDArray[np.uint8], list[datetime]]:
+    """Every look of the Belgian patch at 10 m: reflectance (time, band, y, x), scene classes (time, y, x), times."""
+    planes, times, *_ = _belgium(data)
+    side = planes["B02"].shape[1]
+    fine = {b: p.repeat(side // p.shape[1], axis=1).repeat(side // p.shape[2], axis=2) for b, p in planes.items()}
+    return np.stack([fine[b] for b in BANDS], axis=1).astype(np.uint16), fine[SCL].astype(np.uint8), times
+
+
+def _belgium(data: Path) -> tuple[dict[str, NDArray[Any]], list[datetime], int, float, float]:
+    """Planes (time, y, x) by band at 10 or 20 m, times, EPSG code, and the north-west corner in metres."""
+    source = data / "tanzania_belgium" / "belgium_00002806639B424A"
+    with _opened(source, "S2_L2A_10m") as fine, _opened(source, "S2_L2A_20m") as coarse:
+        planes = {b: np.asarray(fine[b][:]) for b in ("B02", "B03", "B04", "B08")}
+        planes |= {b: np.asarray(coarse[b][:]) for b in ("B11", "B12", SCL)}
+        left, top = float(fine["x"][:].min()) - 5, float(fine["y"][:].max()) + 5
+        epsg = int(fine.epsg)
+        started = datetime.fromisoformat(fine["timestamp"].units.removeprefix("seconds since ")).replace(tzinfo=UTC)
+        times = [started + timedelta(seconds=int(s)) for s in fine["timestamp"][:]]
+    return planes, times, epsg, left, top
 
 
 def _opened(folder: Path, prefix: str) -> netCDF4.Dataset:
