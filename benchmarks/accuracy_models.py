@@ -13,7 +13,7 @@ from pipeline.disturbance import MODELS_DIR
 from pipeline.disturbance.model import read_index
 
 COMPARISON = "comparison.json"
-PICTURES = 6  # of the failing cases of a model
+PICTURES = 3  # of false alarms of a model, and of what it missed
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,12 @@ _KINDS = ("towns", "fish ponds", "river bars", "cobble plains")
 
 @dataclass(frozen=True)
 class Shipped:
-    """A shipped model: the names it goes by, its card, and the pictures of where it fails."""
+    """A shipped model: the names it goes by, its folder in models/, and its card."""
 
     names: tuple[str, ...]
+    folder: str
     kind: str
     card: Mapping[str, Any]
-    pictures: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -96,22 +96,26 @@ def figure(card: Mapping[str, Any], path: Sequence[str]) -> Any:
 def read_models(models_dir: Path = MODELS_DIR) -> Models:
     """Cards of the models that the index names; one model of two names is told once.
 
-    `comparison.json` beside the index holds {"models": {name: figures}}, figures as a card's `cross_validation`.
+    `comparison.json` beside the index holds {"models": {name: figures}}: figures as a card's `cross_validation`, or
+    plain values by title. Without it, what the cards compare with is told.
     """
     names: dict[str, list[str]] = {}
-    folders: dict[str, Path] = {}
+    folders: dict[str, str] = {}
     for name, (folder, sha256) in read_index(models_dir).items():
         names.setdefault(sha256, []).append(name)
-        folders[sha256] = models_dir / folder
+        folders[sha256] = folder
     shipped = []
     for sha256, own in names.items():
-        folder = folders[sha256]
+        folder = models_dir / folders[sha256]
         card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
         kind = str(json.loads((folder / "model.json").read_text(encoding="utf-8"))["kind"])
-        pictures = tuple(p.relative_to(models_dir).as_posix() for p in sorted((folder / "gallery").glob("*.png")))
-        shipped.append(Shipped(tuple(sorted(own)), kind, card, pictures))
+        shipped.append(Shipped(tuple(sorted(own)), folders[sha256], kind, card))
     path = models_dir / COMPARISON
-    others = json.loads(path.read_text(encoding="utf-8"))["models"] if path.is_file() else {}
+    others: dict[str, Any] = {}
+    for model in shipped:
+        others |= model.card.get("comparison") or {}
+    if path.is_file():
+        others = json.loads(path.read_text(encoding="utf-8"))["models"]
     return Models(tuple(sorted(shipped, key=lambda model: model.names)), others)
 
 
@@ -146,10 +150,7 @@ def model_parts(models: Models, link: str) -> list[str]:
         table(_HEAD, [row for m in models.shipped for row in _rows(m.title, m.card["cross_validation"])]),
     ]
     if models.others:
-        parts += [
-            "Measured in the same way, on the same masks and folds:",
-            table(_HEAD, [row for name, figures in models.others.items() for row in _rows(name, figures)]),
-        ]
+        parts += ["Measured in the same way, on the same masks and folds:", _others(models.others)]
     parts += ["Given references, not measured here:", table(GIVEN_HEAD, GIVEN)]
     for model in models.shipped:
         parts += _model(model, link)
@@ -167,6 +168,14 @@ def _rows(title: str, figures: Mapping[str, Any]) -> list[list[str]]:
             cells += _with_interval(own, "patches", keys=("sensitivity", "specificity"))
             rows.append([title, which, *cells, _told(figure(own, ("reliability", "expected_calibration_error")))])
     return rows
+
+
+def _others(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    if all("pixels" in own for own in rows.values()):
+        return table(_HEAD, [row for name, own in rows.items() for row in _rows(name, own)])
+    columns = list(dict.fromkeys(key for own in rows.values() for key in own))
+    told = [[name, *("–" if own.get(c) is None else str(own[c]) for c in columns)] for name, own in rows.items()]
+    return table(("model", *columns), told)
 
 
 def _model(model: Shipped, link: str) -> list[str]:
@@ -208,12 +217,20 @@ def _model(model: Shipped, link: str) -> list[str]:
             ],
         ),
     ]
-    if model.pictures:
-        parts += [
-            "Where it fails worst, ground held out: reference and probability, no imagery.",
-            " ".join(f"![{Path(p).stem}]({link}/{p})" for p in model.pictures[:PICTURES]),
-        ]
-    return parts
+    return [*parts, *_pictures(model, f"{link}/{model.folder}/{model.card.get('gallery_folder', 'gallery')}")]
+
+
+def _pictures(model: Shipped, link: str) -> list[str]:
+    rows = model.card.get("gallery") or []
+    shown = [row for error in ("false alarm", "missed") for row in [r for r in rows if r["error"] == error][:PICTURES]]
+    if not shown:
+        return []
+    words = (
+        "Where it fails worst, ground held out, 480 m wide: on the left the reference (workings orange, ponds blue, "
+    )
+    words += "other green, unsure grey), on the right the probability from dark to yellow. No imagery is shown."
+    told = [[f"![{r['error']}]({link}/{r['file']})", r["error"], f"{r['wrong_ha']:.1f}", r["note"]] for r in shown]
+    return [words, table(("", "error", "wrong, ha", "the interpreter's note"), told)]
 
 
 def _blocks(rows: Mapping[str, Mapping[str, Any]]) -> str:

@@ -105,6 +105,7 @@ RULES: Mapping[str, Change | None] = {
     "weak 0.6": _DEFAULT.model_copy(update={"weak": 0.6}),
     "strong 0.7": _DEFAULT.model_copy(update={"strong": 0.7}),
     "strong 0.9": _DEFAULT.model_copy(update={"strong": 0.9}),
+    "isolated 0.85": _DEFAULT.model_copy(update={"isolated": 0.85}),
     "isolated 0.95": _DEFAULT.model_copy(update={"isolated": 0.95}),
     "unit 0.05 ha": _DEFAULT.model_copy(update={"minimum_mapping_unit_ha": 0.05}),
     "unit 0.2 ha": _DEFAULT.model_copy(update={"minimum_mapping_unit_ha": 0.2}),

@@ -195,16 +195,16 @@ def card_of(iou: float, blocks: tuple[float, ...] = ()) -> dict:
     return {
         "sha256": "ab" * 32,
         "cross_validation": {**figures, "without_industrial": figures, "kinds": {}, "reliability": reliability},
+        "gallery": [{"file": f"{e[0]}.png", "error": e, "wrong_ha": 2.0, "note": "bars"} for e in ("missed",)],
         "held_out": {str(i): {"pixels": {"disturbed": {"iou": block}}} for i, block in enumerate(blocks)},
     }
 
 
 def models_dir(folder: Path, cards: dict[str, dict], index: dict[str, tuple[str, str]]) -> Path:
     for name, card in cards.items():
-        (folder / name / "gallery").mkdir(parents=True)
+        (folder / name).mkdir(parents=True)
         (folder / name / "card.json").write_text(json.dumps(card))
         (folder / name / "model.json").write_text(json.dumps({"kind": "trees"}))
-        (folder / name / "gallery" / "worst-1.png").write_bytes(b"")
     named = {name: {"folder": own, "sha256": sha256} for name, (own, sha256) in index.items()}
     (folder / "index.json").write_text(json.dumps({"models": named}))
     return folder
@@ -246,7 +246,13 @@ def test_others_measured_alike_stand_beside_the_shipped_models(tmp_path):
     (folder / "comparison.json").write_text(json.dumps({"models": {"extra trees": card_of(0.7)["cross_validation"]}}))
     text = "\n".join(model_parts(read_models(folder), "../models"))
     assert "| extra trees | all | 0.700 (0.400 to 0.600) |" in text
-    assert "![worst-1](../models/trees/gallery/worst-1.png)" in text
+    assert "| ![missed](../models/trees/gallery/m.png) | missed | 2.0 | bars |" in text
+
+
+def test_a_card_tells_what_it_was_compared_with(tmp_path):
+    card = card_of(0.8) | {"comparison": {"logistic": {"IoU": 0.61, "F1": None}}}
+    folder = models_dir(tmp_path, {"trees": card}, {"trees": ("trees", "aa")})
+    assert "| logistic | 0.61 | – |" in "\n".join(model_parts(read_models(folder), ""))
 
 
 def test_the_page_says_when_real_data_were_not_there(tmp_path, archive):
