@@ -85,7 +85,7 @@ def chip(run: Path, archive: Path, period: str, geometry: shapely.Geometry) -> N
         window = from_bounds(left, top - SIDE_PX * PIXEL_M, left + SIDE_PX * PIXEL_M, top, raster.transform)
         classes = raster.read(1, window=window.round_offsets(), boundless=True, fill_value=OUTSIDE)
     dug = truth_plane(archive, "disturbed", epsg, period, classes.shape, transform) >= 50
-    planes = _reflectance(run, period, epsg, round(-top / PIXEL_M), round(left / PIXEL_M))
+    planes = reflectance_of(run, period, epsg, round(-top / PIXEL_M), round(left / PIXEL_M))
     colours = np.asarray(Image.open(BytesIO(png(planes, TRUE_COLOUR))).convert("RGB"))
     large = colours.repeat(ZOOM, axis=0).repeat(ZOOM, axis=1)
     for mask, colour in ((dug, TRUE), (np.isin(classes, (BARE, POND)), MAPPED)):
@@ -94,7 +94,7 @@ def chip(run: Path, archive: Path, period: str, geometry: shapely.Geometry) -> N
     return large
 
 
-def _reflectance(run: Path, period: str, epsg: int, row: int, col: int) -> NDArray[np.uint16]:
+def reflectance_of(run: Path, period: str, epsg: int, row: int, col: int) -> NDArray[np.uint16]:
     """The composite (band, y, x) of a square whose north-west pixel is at a row and column of the lattice."""
     out = np.full((len(BANDS), SIDE_PX, SIDE_PX), NODATA, np.uint16)
     store = Store(run.parents[1] / "store")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,13 +12,15 @@ import rasterio
 from PIL import Image
 from rasterio.transform import from_origin
 
+from benchmarks import accuracy_pictures
 from benchmarks.accuracy_models import goal_row, goal_rows, model_parts, read_models
 from benchmarks.accuracy_page import Study, page
-from benchmarks.accuracy_pictures import GAP_PX, strip
+from benchmarks.accuracy_pictures import GAP_PX, SIDE_PX, strip
 from benchmarks.accuracy_simulated import REGISTRATION, REMNANT, Found, score_map, score_pair
 from benchmarks.accuracy_simulated_tables import season_table
 from benchmarks.tables import wilson
-from pipeline.areas.lattice import to_lonlat
+from pipeline.areas.lattice import Tile, to_lonlat
+from pipeline.imagery.scene import NODATA
 
 LEFT, TOP, EPSG = 620_000, 520_000, 32633
 SHAPE = (30, 40)
@@ -282,3 +285,27 @@ def test_chips_stand_side_by_side_with_a_gap(tmp_path):
     assert picture.shape == (8, 8 + GAP_PX + 8, 3)
     assert picture[0, 0].tolist() == [255, 0, 0]
     assert picture[0, -1].tolist() == [0, 0, 255]
+
+
+def test_a_picture_across_tiles_takes_each_pixel_from_its_own(tmp_path, monkeypatch):
+    west, east = Tile(EPSG, 120, 102), Tile(EPSG, 121, 102)
+    numbered = np.arange(512 * 512, dtype=np.uint32).reshape(512, 512) % 10_000
+
+    def stored(_store: object, key: str, _tile: Tile) -> SimpleNamespace:
+        plane = numbered + {"west": 0, "east": 20_000}[key]
+        return SimpleNamespace(reflectance=np.repeat(plane[np.newaxis], 6, axis=0).astype(np.uint16))
+
+    monkeypatch.setattr(accuracy_pictures, "load_composite", stored)
+    run = tmp_path / "home" / "runs" / "one"
+    run.mkdir(parents=True)
+    tasks = [
+        {"tile": tile.id, "period": period, "composite": key}
+        for tile, key in ((west, "west"), (east, "east"))
+        for period in ("before", "after")
+    ]
+    (run / "run.json").write_text(json.dumps({"tasks": tasks}))
+    row, col = west.origin_px
+    square = accuracy_pictures.reflectance_of(run, "after", EPSG, row - 5, col + 500)
+    assert (square[:, :5] == NODATA).all()  # north of both
+    assert (square[2, 5:, :12] == numbered[: SIDE_PX - 5, 500:]).all()
+    assert (square[2, 5:, 12:] == numbered[: SIDE_PX - 5, : SIDE_PX - 12] + 20_000).all()
