@@ -165,8 +165,9 @@ def _season_parts(study: Study) -> list[str]:
         "twelve thirty-day steps of a Togolese one (17 x 17 pixels, farmland, 2019-20; top of atmosphere and without "
         "cloud mask, for which the classifiers were not made). The whole command runs on each, cut into periods of "
         "one, three and six months or steps; what is left over at the end is dropped. Shares are of observed ground, "
-        "pooled over periods; nobody mines there, and 41 and 3 ha are too little for a rate. In a row: of ground observed "
-        "in a period and in an earlier one, what is so in it and in the last observed before. The Tanzanian series has no visible bands, so no classifier can run on it.",
+        "pooled over periods; nobody mines there, and 41 and 3 ha are too little for a rate. Two in a row: of ground "
+        "observed in a period and in an earlier one, what is so in it and in the last observed before. The Tanzanian "
+        "series has no visible bands, so no classifier can run on it.",
         series_table(study.series),
     ]
 
