@@ -3,7 +3,7 @@
     models/trees/
       model.json    {"format": "placerwatch-model-1", "name": "trees", "kind": "trees", "bands": ["B02", ...],
                      "files": {"trees.npz": "<SHA-256>"}, ...}
-      trees.npz     or network.onnx
+      trees.npz     or network.onnx, or both
       card.json, card.md, gallery/    for people; prediction does not need them
 
 The model's SHA-256 is that of model.json, which holds the hashes of the other files. `models/index.json` names the
@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.disturbance import onnx_session, tree_classifier
+from pipeline.disturbance.blend import BlendClassifier
 from pipeline.disturbance.learning import Classifier, Evidence
 from pipeline.disturbance.network import NetworkClassifier
 from pipeline.disturbance.planes import PROBABILITY_SCALE
@@ -57,7 +58,11 @@ ONNX = ".onnx"
 # Keys of model.json that are not the classifier's.
 _OURS = ("format", "name", "kind", "files")
 # What model.json of each kind must name under "files".
-_FILES = {"trees": tree_classifier.FILE, "network": onnx_session.FILE}
+_FILES = {
+    "trees": (tree_classifier.FILE,),
+    "network": (onnx_session.FILE,),
+    "blend": (tree_classifier.FILE, onnx_session.FILE),
+}
 
 
 @dataclass(frozen=True)
@@ -110,11 +115,11 @@ class Model:
                 f"or enter the new hash in {INDEX} if you trained it"
             )
         metadata = _parse(text)
-        file = _FILES[metadata["kind"]]
-        content = _read(folder / file, MAX_BYTES)
-        if hashlib.sha256(content).hexdigest() != metadata["files"][file]:
-            raise ModelError(f"{file} is not the file that {METADATA} names (its SHA-256 differs); restore it")
-        model = cls.of(metadata["name"], _classifier(metadata, {file: content}))
+        files = {file: _read(folder / file, MAX_BYTES) for file in _FILES[metadata["kind"]]}
+        for file, content in files.items():
+            if hashlib.sha256(content).hexdigest() != metadata["files"][file]:
+                raise ModelError(f"{file} is not the file that {METADATA} names (its SHA-256 differs); restore it")
+        model = cls.of(metadata["name"], _classifier(metadata, files))
         if model.sha256 != found:
             raise ModelError(f"{METADATA} is not as placerwatch writes it: keys or their order differ; restore it")
         return model
@@ -127,7 +132,7 @@ class Model:
 
     @property
     def kind(self) -> str:
-        """What it is: "trees" or "network"."""
+        """What it is: "trees", "network" or "blend" of both."""
         return self.classifier.kind
 
     def predict(
@@ -238,13 +243,16 @@ def _parse(text: bytes) -> dict[str, Any]:
     if not isinstance(metadata.get("name"), str):
         raise ModelError(f"{METADATA}: has no name; restore it")
     files = metadata.get("files")
-    if not isinstance(files, dict) or set(files) != {_FILES[kind]}:
-        raise ModelError(f"{METADATA}: a model of kind {kind!r} has the file {_FILES[kind]!r} and no other")
+    if not isinstance(files, dict) or set(files) != set(_FILES[kind]):
+        expected = " and ".join(map(repr, _FILES[kind]))
+        raise ModelError(f"{METADATA}: a model of kind {kind!r} has the file {expected} and no other")
     return metadata
 
 
 def _classifier(metadata: Mapping[str, Any], files: Mapping[str, bytes]) -> Classifier:
     if metadata["kind"] == "trees":
         return TreeClassifier.from_files(metadata, files)
+    if metadata["kind"] == "blend":
+        return BlendClassifier.from_files(metadata, files)
     sidecar = {key: value for key, value in metadata.items() if key not in _OURS}
     return NetworkClassifier.from_files(sidecar, files)
