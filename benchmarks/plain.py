@@ -124,8 +124,32 @@ def feature_stack(reflectance: xr.DataArray, halo: int, focal: Focal) -> np.ndar
         out += [deviation * ratio for _, deviation in windows[: features.SPREAD]]
     wide = len(features.CHANNELS) + (len(features.RADII) - 1) * (features.FOCAL + 2 + features.SPREAD)
     out += [ratio * planes[k] - out[wide + k] for k in range(features.SPREAD)]
+    out += texture(planes[: features.TEXTURED], seen, focal)
+    for plane in planes[: features.EXTREME]:
+        for widest, sign in ((ndimage.maximum_filter, -1), (ndimage.minimum_filter, 1)):
+            # Ground not observed is never the extreme.
+            filled = np.where(seen, plane, sign * features.SCALE)
+            sides = [2 * radius + 1 for radius, _, told in features.EXTREMES if told]
+            out += [ratio * widest(filled, side, mode="constant", cval=sign * features.SCALE) for side in sides]
+    out += [np.full(seen.shape, float(features.ABSENT))] * len(features.EVIDENCE)
     inner = slice(halo, -halo or None)
     return np.trunc(np.nan_to_num(np.stack(out)))[:, inner, inner]
+
+
+def texture(planes: Sequence[np.ndarray], seen: np.ndarray, focal: Focal) -> list[np.ndarray]:
+    """Coherence and roughness of each plane in each window, from differences of the two neighbours of a pixel."""
+    known = ndimage.binary_erosion(seen, ndimage.generate_binary_structure(2, 1))
+    out = []
+    for radius in features.TEXTURE_RADII:
+        side = 2 * radius + 1
+        for plane in planes:
+            steps = (ndimage.convolve1d(plane, [1, 0, -1], axis=axis) for axis in (1, 0))
+            across, along = (np.where(known, np.clip(step, -features.STEEP, features.STEEP), 0) for step in steps)
+            xx, yy, xy = (focal(product, seen, side)[0] for product in (across**2, along**2, across * along))
+            straight = np.hypot(xx - yy, 2 * xy)
+            out += [features.FOCAL_SCALE * straight / (xx + yy + features.FAINT**2)]
+            out += [features.FOCAL_SCALE / features.SCALE * np.sqrt(xx + yy)]
+    return out
 
 
 def classify(stack: np.ndarray, models: Sequence[Any]) -> list[np.ndarray]:

@@ -2,9 +2,16 @@
 
 Every channel is a normalised difference (a - b) / (a + b) of two sums of bands, so a change of illumination, which
 scales all bands alike, leaves it as it is; the few brightness channels compare with a fixed reflectance and move by
-a constant in log space. Channels are rounded to integers and windows are summed in integers: a sum then does not
-depend on where a running window began, and a tile with its halo gives the very numbers that the mosaic gives.
-Windows count observed pixels only.
+a constant in log space. Around each pixel, square windows of several sizes tell
+
+- the mean and the deviation of channels, and the shares of water and of bare ground: what the mosaic is made of;
+- the least and the greatest value of channels: how near the next green, the next water and the next bright ground are;
+- the roughness of channels, the root of their mean squared gradient, and its coherence (structure tensor, Bigun and
+  Granlund 1987), 1 where all edges run the same way and 0 where they run every way: banks, roads and the borders of
+  fields run straight, dug ground is rough in all directions.
+
+Channels are rounded to integers and windows are summed in integers: a sum then does not depend on where a running
+window began, and a tile with its halo gives the very numbers that the mosaic gives. Windows count observed pixels only.
 """
 
 from __future__ import annotations
@@ -15,8 +22,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from pipeline.disturbance.learning import Evidence
+from pipeline.disturbance.planes import check_reflectance
 from pipeline.errors import BadInput
-from pipeline.imagery.parallel import spans
+from pipeline.imagery.parallel import each, spans
 from pipeline.imagery.scene import BANDS, NODATA
 
 HALO_PX = 32  # pixels that must surround what is classified; windows reach less far, later ones may not reach further
@@ -35,46 +44,89 @@ class Channel:
     source: str
 
 
-# The first FOCAL channels are also read in windows; the first SPREAD of them with their deviation.
+# The first channels are also read around the pixel: so many of them by their mean, deviation, extremes and texture.
 CHANNELS = (
     Channel("ndvi", ("B08",), ("B04",), "NDVI, Rouse et al. 1974"),
     Channel("mndwi", ("B03",), ("B11",), "MNDWI, Xu 2006"),
     Channel("visible", ("B02", "B03", "B04"), 1000, "brightness of the visible bands against reflectance 0.1"),
+    Channel("infrared", ("B08", "B11", "B12"), 2000, "brightness of the infrared bands against reflectance 0.2"),
     Channel("bsi", ("B11", "B04"), ("B08", "B02"), "bare soil index, Rikimaru et al. 2002"),
     Channel("ndti", ("B04",), ("B03",), "turbidity index, Lacaux et al. 2007"),
     Channel("ndti_tillage", ("B11",), ("B12",), "SWIR tillage index, van Deventer et al. 1997: clay, litter"),
-    Channel("infrared", ("B08", "B11", "B12"), 2000, "brightness of the infrared bands against reflectance 0.2"),
+    Channel(
+        "red_depth",
+        ("B04", "B04"),
+        ("B03", "B08"),
+        "red against its neighbours, the depth of chlorophyll's absorption (continuum removal, Clark and Roush 1984)",
+    ),
+    Channel("swir1_red", ("B11",), ("B04",), "SWIR 1 against red: dry soil against wet and bright"),
     Channel("ndwi", ("B03",), ("B08",), "NDWI, McFeeters 1996"),
     Channel("ndmi", ("B08",), ("B11",), "moisture index, Hardisky et al. 1983"),
     Channel("nbr", ("B08",), ("B12",), "normalised burn ratio, Lopez Garcia and Caselles 1991"),
     Channel("iron", ("B04",), ("B02",), "red against blue, iron oxide, Segal 1982"),
     Channel("green_blue", ("B03",), ("B02",), "green against blue: haze, clear water"),
-    Channel("swir1_red", ("B11",), ("B04",), "SWIR 1 against red: dry soil against wet and bright"),
     Channel("swir2_red", ("B12",), ("B04",), "SWIR 2 against red: built and burnt ground"),
     Channel("swir2_blue", ("B12",), ("B02",), "SWIR 2 against blue: haze"),
+    Channel("wri", ("B03", "B04"), ("B08", "B11"), "water ratio index, Shen and Li 2010, as a difference"),
+    Channel("green_depth", ("B03", "B03"), ("B02", "B04"), "green against its neighbours, as red_depth"),
+    Channel("nir_depth", ("B08", "B08"), ("B04", "B11"), "near infrared against its neighbours, as red_depth"),
+    Channel("swir1_depth", ("B11", "B11"), ("B08", "B12"), "SWIR 1 against its neighbours, as red_depth"),
+    Channel("blue_nir", ("B02",), ("B08",), "blue against near infrared: haze over green ground"),
+    Channel("blue_swir1", ("B02",), ("B11",), "blue against SWIR 1: haze over bare ground"),
+    Channel("green_swir2", ("B03",), ("B12",), "MNDWI with SWIR 2, Xu 2006: water under thin haze"),
 )
 FOCAL = 7
 SPREAD = 3
+EXTREME = 4
+TEXTURED = 10
+TEXTURE = ("coherence", "roughness")
 # Shares: water where MNDWI > 0 (Xu 2006) and NDVI < 0.3; bare ground where NDVI < 0.3 and it is not water.
 SHARES = ("water", "bare")
 N_SHARES = len(SHARES)
-RADII = (1, 3, 7, 15)  # windows of 3, 7, 15 and 31 pixels
+RADII = (1, 3, 7, 15)  # means, deviations and shares: windows of 3, 7, 15 and 31 pixels
+TEXTURE_RADII = (3, 7, 15)
+# Each window of extremes is the union of three shifted ones before it: (radius, shift, whether it is a feature).
+EXTREMES = ((1, 1, False), (2, 1, True), (4, 2, True), (7, 3, True), (15, 8, True))
+REACH_PX = max(*RADII, max(TEXTURE_RADII) + 1, EXTREMES[-1][0])  # farthest pixel that a feature depends on
 WATER_MNDWI = 0
 BARE_NDVI = 300
+# A gradient is the difference of the two neighbours; one of 1400 is steep enough, and its square over the widest window
+# still fits 32 bits. Gradients much below FAINT have no direction worth telling.
+STEEP = 1400
+FAINT = 20
+# Optional planes, as whole numbers of so many to a unit; ABSENT where there is none.
+EVIDENCE = {"slope_deg": 100, "height_above_drainage_m": 10, "s1_minimum_db": 100}
+ABSENT = -32768
+
+
+def feature_groups() -> dict[str, tuple[str, ...]]:
+    """Names of the features by group, in the order of the feature axis."""
+    channels = [channel.name for channel in CHANNELS]
+    groups: dict[str, tuple[str, ...]] = {"indices": tuple(channels)}
+    for radius in RADII:
+        side = 2 * radius + 1
+        groups[f"means and deviations {side} px"] = (
+            *(f"{name}_mean{side}" for name in channels[:FOCAL]),
+            *(f"{name}_share{side}" for name in SHARES),
+            *(f"{name}_sd{side}" for name in channels[:SPREAD]),
+        )
+    wide = 2 * RADII[-1] + 1
+    groups["above the surroundings"] = tuple(f"{name}_above{wide}" for name in channels[:SPREAD])
+    for radius in TEXTURE_RADII:
+        side = 2 * radius + 1
+        textured = channels[:TEXTURED]
+        groups[f"texture {side} px"] = tuple(f"{name}_{what}{side}" for name in textured for what in TEXTURE)
+    sides = [2 * radius + 1 for radius, _, told in EXTREMES if told]
+    groups["extremes"] = tuple(
+        f"{name}_{which}{side}" for name in channels[:EXTREME] for which in ("max", "min") for side in sides
+    )
+    groups["evidence"] = tuple(EVIDENCE)
+    return groups
 
 
 def feature_names() -> tuple[str, ...]:
     """Names in the order of the feature axis."""
-    channels = [channel.name for channel in CHANNELS]
-    names = list(channels)
-    for radius in RADII:
-        side = 2 * radius + 1
-        names += [f"{name}_mean{side}" for name in channels[:FOCAL]]
-        names += [f"{name}_share{side}" for name in SHARES]
-        names += [f"{name}_sd{side}" for name in channels[:SPREAD]]
-    wide = 2 * RADII[-1] + 1
-    names += [f"{name}_above{wide}" for name in channels[:SPREAD]]
-    return tuple(names)
+    return tuple(name for group in feature_groups().values() for name in group)
 
 
 N_FEATURES = len(feature_names())
@@ -85,7 +137,8 @@ def _weights() -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.flo
     b = np.zeros_like(a)
     constant = np.zeros(len(CHANNELS))
     for row, channel in enumerate(CHANNELS):
-        a[row, [BANDS.index(band) for band in channel.a]] = 1
+        for band in channel.a:
+            a[row, BANDS.index(band)] += 1
         if isinstance(channel.b, int):
             constant[row] = channel.b * len(channel.a)
         else:
@@ -95,6 +148,9 @@ def _weights() -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.flo
 
 _A, _B, _CONSTANT = _weights()
 _RADII = np.array(RADII)
+_TEXTURE_RADII = np.array(TEXTURE_RADII)
+_FIRST_TEXTURE = feature_names().index(f"{CHANNELS[0].name}_coherence{2 * TEXTURE_RADII[0] + 1}")
+_FIRST_EXTREME = _FIRST_TEXTURE + len(TEXTURE) * TEXTURED * len(TEXTURE_RADII)
 
 
 def observed(reflectance: NDArray[np.uint16]) -> NDArray[np.bool_]:
@@ -103,26 +159,87 @@ def observed(reflectance: NDArray[np.uint16]) -> NDArray[np.bool_]:
     return seen
 
 
-def compute(reflectance: NDArray[np.uint16], halo: int, threads: int = 2) -> NDArray[np.int16]:
+def compute(
+    reflectance: NDArray[np.uint16], halo: int, threads: int = 2, evidence: Evidence | None = None
+) -> NDArray[np.int16]:
     """Features (feature, y - 2 halo, x - 2 halo) of reflectance x 10 000 (6, y, x), NODATA where not observed.
 
     `halo` pixels on each side are read as surroundings only. Features of a pixel that is not observed are 0.
-    Raises BadInput if the array is not six uint16 bands larger than its halo.
+    `evidence` holds optional planes (y, x) by the names in EVIDENCE; where one is missing or not finite, its feature
+    is ABSENT. Raises BadInput if the array is not six uint16 bands larger than its halo, or evidence does not fit it.
     """
-    if reflectance.dtype != np.uint16 or reflectance.ndim != 3 or reflectance.shape[0] != len(BANDS):
-        raise BadInput(
-            f"reflectance of shape {reflectance.shape} and type {reflectance.dtype}: "
-            f"expected uint16 (6, y, x) in the order {' '.join(BANDS)}"
-        )
-    if halo < 0 or min(reflectance.shape[1:]) <= 2 * halo:
-        raise BadInput(f"reflectance of shape {reflectance.shape} leaves nothing inside a halo of {halo} pixels")
-    seen = observed(reflectance)
-    planes = np.zeros((len(CHANNELS) + len(SHARES), *reflectance.shape[1:]), np.int16)
+    check_reflectance(reflectance, halo)
     height, width = reflectance.shape[1:]
+    rows, cols = height - 2 * halo, width - 2 * halo
+    inner = (slice(halo, halo + rows), slice(halo, halo + cols))
+    planes_of_evidence = _evidence(evidence or {}, (height, width), inner)
+    seen = observed(reflectance)
+    planes = np.zeros((len(CHANNELS) + N_SHARES, height, width), np.int16)
     bands = np.ascontiguousarray(reflectance)
     spans(lambda top, end: _channels(bands, seen, _A, _B, _CONSTANT, top, end, planes), height, threads)
-    out = np.zeros((N_FEATURES, height - 2 * halo, width - 2 * halo), np.int16)
-    spans(lambda top, end: _focal(planes, seen, halo, _RADII, top, end, out), height - 2 * halo, threads)
+    out = np.empty((N_FEATURES, rows, cols), np.int16)
+    spans(lambda top, end: _focal(planes, seen, halo, _RADII, top, end, out), rows, threads)
+    gradients = np.zeros((TEXTURED, 2, height, width), np.int16)
+    spans(lambda top, end: _gradients(planes, seen, 1, top, end, gradients), height, threads)
+    first = _FIRST_TEXTURE
+    spans(lambda top, end: _texture(gradients, seen, halo, _TEXTURE_RADII, top, end, out[first:]), rows, threads)
+    first = _FIRST_EXTREME
+    each(lambda k: _extremes(planes, seen, inner, k, out[first:]), 2 * EXTREME, threads)
+    out[N_FEATURES - len(EVIDENCE) :] = planes_of_evidence
+    out[:, ~seen[inner]] = 0
+    return out
+
+
+def _evidence(evidence: Evidence, shape: tuple[int, int], inner: tuple[slice, slice]) -> NDArray[np.int16]:
+    strange = sorted(set(evidence) - set(EVIDENCE))
+    if strange:
+        raise BadInput(f"evidence {strange[0]!r}: not known; expected {', '.join(EVIDENCE)}")
+    out = np.full((len(EVIDENCE), inner[0].stop - inner[0].start, inner[1].stop - inner[1].start), ABSENT, np.int16)
+    for row, (name, scale) in enumerate(EVIDENCE.items()):
+        if name in evidence:
+            if evidence[name].shape != shape:
+                raise BadInput(f"evidence {name!r} of shape {evidence[name].shape}: expected {shape}, as the bands")
+            plane = np.asarray(evidence[name], np.float64)[inner]
+            known = np.isfinite(plane)
+            out[row, known] = np.clip(np.rint(plane[known] * scale), ABSENT + 1, -ABSENT - 1)
+    return out
+
+
+def _extremes(
+    planes: NDArray[np.int16],
+    seen: NDArray[np.bool_],
+    inner: tuple[slice, slice],
+    number: int,
+    out: NDArray[np.int16],
+) -> None:
+    """Greatest (even numbers) or least (odd) values of a channel in each window, x 10 as the means are."""
+    channel, sign = number // 2, 1 - 2 * (number % 2)
+    greatest = np.where(seen, sign * planes[channel], np.int16(-SCALE))
+    told = number * sum(tell for *_, tell in EXTREMES)
+    for _, shift, tell in EXTREMES:
+        greatest = _widen(greatest, shift)
+        if tell:
+            out[told] = sign * RATIO * greatest[inner]
+            told += 1
+
+
+@njit(cache=True, nogil=True)
+def _widen(values, shift):  # type: ignore[no-untyped-def]
+    """Greatest of each value and those `shift` pixels to each side, along rows and columns."""
+    height, width = values.shape
+    rows = values.copy()
+    for y in range(height):
+        for x in range(shift, width):
+            rows[y, x] = max(rows[y, x], values[y, x - shift])
+        for x in range(width - shift):
+            rows[y, x] = max(rows[y, x], values[y, x + shift])
+    out = rows.copy()
+    for y in range(shift, height):
+        for x in range(width):
+            out[y, x] = max(out[y, x], rows[y - shift, x])
+    for y in range(height - shift):
+        for x in range(width):
+            out[y, x] = max(out[y, x], rows[y + shift, x])
     return out
 
 
@@ -139,7 +256,7 @@ def _channels(reflectance, seen, a, b, constant, top, end, planes):  # type: ign
             for band in range(n_bands):
                 if a[c, band] != 0.0:
                     for x in range(width):
-                        above[x] += reflectance[band, y, x]
+                        above[x] += a[c, band] * reflectance[band, y, x]
                 if b[c, band] != 0.0:
                     for x in range(width):
                         below[x] += reflectance[band, y, x]
@@ -221,9 +338,6 @@ def _focal(planes, seen, halo, radii, top, end, out):  # type: ignore[no-untyped
         for k in range(SPREAD):
             for x in range(cols):
                 out[f + k, i, x] = RATIO * out[k, i, x] - out[f - n_means - SPREAD + k, i, x]
-        for x in range(cols):
-            if not seen[y, x + halo]:
-                out[:, i, x] = 0
 
 
 @njit(cache=True, nogil=True)
@@ -239,3 +353,69 @@ def _add(planes, seen, source, row, sign, count, sums, squares):  # type: ignore
         plane = planes[source[k], row]
         for x in range(width):
             squares[k, x] += sign * np.int32(plane[x]) * np.int32(plane[x])
+
+
+@njit(cache=True, nogil=True)
+def _gradients(planes, seen, step, top, end, gradients):  # type: ignore[no-untyped-def]
+    height, width = seen.shape
+    for y in range(max(top, step), min(end, height - step)):
+        for k in range(gradients.shape[0]):
+            here, above, below = planes[k, y], planes[k, y - step], planes[k, y + step]
+            across, along = gradients[k, 0, y], gradients[k, 1, y]
+            for x in range(step, width - step):
+                known = seen[y, x] & seen[y, x - step] & seen[y, x + step] & seen[y - step, x] & seen[y + step, x]
+                across[x] = min(max(here[x + step] - here[x - step], -STEEP), STEEP) if known else 0
+                along[x] = min(max(below[x] - above[x], -STEEP), STEEP) if known else 0
+
+
+@njit(cache=True, nogil=True)
+def _texture(gradients, seen, halo, radii, top, end, out):  # type: ignore[no-untyped-def]
+    height, width = seen.shape
+    n_planes = gradients.shape[0]
+    cols = out.shape[2]
+    n_radii = radii.shape[0]
+    # Sums over the columns of a window of products of gradients: along x, along y, mixed.
+    sums = np.zeros((n_radii, n_planes, 3, width), np.int32)
+    count = np.zeros((n_radii, width), np.int32)
+    n = np.empty(cols, np.int64)
+    xx = np.empty(cols, np.int64)
+    yy = np.empty(cols, np.int64)
+    xy = np.empty(cols, np.int64)
+    for i in range(top, end):
+        y = i + halo
+        f = 0
+        for s in range(n_radii):
+            radius = radii[s]
+            for row in range(y + radius if i > top else y - radius, y + radius + 1):
+                if 0 <= row < height:
+                    _add_products(gradients, seen, row, np.int32(1), count[s], sums[s])
+            if i > top and y - radius - 1 >= 0:
+                _add_products(gradients, seen, y - radius - 1, np.int32(-1), count[s], sums[s])
+            _slide(count[s], radius, halo, n)
+            for k in range(n_planes):
+                _slide(sums[s, k, 0], radius, halo, xx)
+                _slide(sums[s, k, 1], radius, halo, yy)
+                _slide(sums[s, k, 2], radius, halo, xy)
+                for x in range(cols):
+                    both = np.float64(xx[x] + yy[x])
+                    across, mixed = np.float64(xx[x] - yy[x]), np.float64(2 * xy[x])
+                    straight = np.sqrt(across * across + mixed * mixed)
+                    share = straight / (both + np.float64(FAINT * FAINT * n[x] + 1))
+                    out[f, i, x] = np.int16(FOCAL_SCALE * share)
+                    out[f + 1, i, x] = np.int16(RATIO * np.sqrt(both / max(n[x], 1)))
+                f += 2
+
+
+@njit(cache=True, nogil=True)
+def _add_products(gradients, seen, row, sign, count, sums):  # type: ignore[no-untyped-def]
+    width = seen.shape[1]
+    for x in range(width):
+        count[x] += sign * seen[row, x]
+    for k in range(gradients.shape[0]):
+        across, along = gradients[k, 0, row], gradients[k, 1, row]
+        xx, yy, xy = sums[k, 0], sums[k, 1], sums[k, 2]
+        for x in range(width):
+            a, b = np.int32(across[x]), np.int32(along[x])
+            xx[x] += sign * a * a
+            yy[x] += sign * b * b
+            xy[x] += sign * a * b

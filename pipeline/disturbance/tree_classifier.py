@@ -69,7 +69,7 @@ class TreeClassifier:
 
         Raises BadInput if the array is not six uint16 bands larger than its halo.
         """
-        features = compute(reflectance, halo)
+        features = compute(reflectance, halo, evidence=evidence)
         shape = features.shape[1:]
         disturbed, pond = sigmoid(self.forest.scores(features.reshape(len(features), -1))).reshape(2, *shape)
         seen = observed(reflectance[:, halo : halo + shape[0], halo : halo + shape[1]])

@@ -1,4 +1,4 @@
-"""Fit the trees to labelled imagery.
+"""Fit the trees to labelled imagery, and tell what they look at.
 
 Two boosters, each a yes or no: is the ground disturbed, and is disturbed ground a pond. The first gets the whole of
 its trees for the question that matters and the second only sees workings.
@@ -6,13 +6,14 @@ its trees for the question that matters and the second only sees workings.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.disturbance.features import CHANNELS, RADII, compute, feature_names
+from pipeline.disturbance import features
 from pipeline.disturbance.labels import BARE, OTHER, POND, UNSURE, Labels
 from pipeline.disturbance.tree_classifier import TreeClassifier
 from pipeline.disturbance.trees import Forest
@@ -20,10 +21,13 @@ from pipeline.errors import BadInput
 from pipeline.imagery.scene import NODATA
 
 PIXELS_PER_IMAGE = 130
+# Light, haze and missing evidence are varied. Flips, turns and shifts are not: every feature but the place of the pixel
+# stays as it is, because windows are symmetric and centred.
 VARIANTS = 2
 LIGHT = 1.2  # brighter or darker by up to this factor
 HAZE = (-150.0, 300.0)  # reflectance x 10 000 added to B02; to the others less, as scattering falls with wavelength
 HAZE_BY_BAND = (1.0, 0.7, 0.5, 0.25, 0.06, 0.03)
+WITHOUT_EVIDENCE = 0.5  # of the variants; each plane is left out by itself, so that none comes to be required
 DISTURBED = {"max_iter": 120, "learning_rate": 0.08}
 POND_IF_DISTURBED = {"max_iter": 50, "learning_rate": 0.1}
 COMMON = {
@@ -43,15 +47,17 @@ class TreeLearner:
     def describe(self) -> dict[str, Any]:
         """Method and settings for the card."""
         return {
-            "channels": {channel.name: channel.source for channel in CHANNELS},
-            "windows_px": [2 * radius + 1 for radius in RADII],
-            "features": len(feature_names()),
+            "channels": {channel.name: channel.source for channel in features.CHANNELS},
+            "windows_px": [2 * radius + 1 for radius in features.RADII],
+            "features": len(features.feature_names()),
+            "feature_groups": {group: len(names) for group, names in features.feature_groups().items()},
             "pixels_per_image": PIXELS_PER_IMAGE,
             "variants": {
                 "of_each_patch": VARIANTS,
                 "light": LIGHT,
                 "haze": list(HAZE),
                 "haze_by_band": list(HAZE_BY_BAND),
+                "without_evidence": WITHOUT_EVIDENCE,
             },
             "disturbed": {**COMMON, **DISTURBED},
             "pond_if_disturbed": {**COMMON, **POND_IF_DISTURBED},
@@ -59,7 +65,7 @@ class TreeLearner:
 
     def fit(self, labels: Labels, seed: int) -> TreeClassifier:
         """Trees fitted to labels; raises BadInput unless all three classes are among them."""
-        return TreeClassifier(fit_forest(draw(labels, seed), seed))
+        return TreeClassifier(Forest.from_sklearn(fit_boosters(draw(labels, seed), seed)))
 
 
 @dataclass(frozen=True)
@@ -71,19 +77,26 @@ class Samples:
     patch: NDArray[np.int64]
 
 
-def draw(labels: Labels, seed: int) -> Samples:
-    """Pixels of each patch and of variants of it, equally many of each, so that every patch weighs the same."""
+def draw(labels: Labels, seed: int, variants: int = VARIANTS) -> Samples:
+    """Labelled pixels of each patch and of variants of it, equally many of each, so that every patch weighs the same.
+
+    Raises BadInput where no pixel is labelled or evidence has a name that features do not know.
+    """
     rng = np.random.default_rng(seed)
-    features, classes, patches = [], [], []
+    drawn, classes, patches = [], [], []
     for number, (image, mask) in enumerate(zip(labels.reflectance, labels.mask, strict=True)):
-        sure = np.flatnonzero(mask != UNSURE)
-        for variant in range(1 + VARIANTS):
+        sure = np.flatnonzero((mask != UNSURE) & features.observed(image))
+        evidence = {name: planes[number] for name, planes in labels.evidence.items()}
+        for variant in range(1 + variants):
             taken = rng.choice(sure, min(PIXELS_PER_IMAGE, len(sure)), replace=False)
-            seen = compute(vary(image, rng) if variant else image, 0)
-            features.append(seen.reshape(len(seen), -1)[:, taken].T)
+            known = {name: plane for name, plane in evidence.items() if not variant or rng.random() >= WITHOUT_EVIDENCE}
+            seen = features.compute(vary(image, rng) if variant else image, 0, evidence=known)
+            drawn.append(seen.reshape(len(seen), -1)[:, taken].T)
             classes.append(mask.ravel()[taken])
             patches.append(np.full(len(taken), number))
-    return Samples(np.concatenate(features), np.concatenate(classes), np.concatenate(patches))
+    if not sum(map(len, patches)):
+        raise BadInput("labels: no pixel is both labelled and observed; nothing can be learnt")
+    return Samples(np.concatenate(drawn), np.concatenate(classes), np.concatenate(patches))
 
 
 def vary(image: NDArray[np.uint16], rng: np.random.Generator) -> NDArray[np.uint16]:
@@ -94,8 +107,8 @@ def vary(image: NDArray[np.uint16], rng: np.random.Generator) -> NDArray[np.uint
     return np.where(image == NODATA, np.uint16(NODATA), varied)
 
 
-def fit_forest(samples: Samples, seed: int) -> Forest:
-    """Trees fitted to samples; raises BadInput unless all three classes are among them."""
+def fit_boosters(samples: Samples, seed: int) -> list[Any]:
+    """Fitted boosters of scikit-learn, one a score; raises BadInput unless all three classes are among the samples."""
     # Here, not above: a worker that only predicts need not load scikit-learn.
     from sklearn import ensemble
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
@@ -109,4 +122,37 @@ def fit_forest(samples: Samples, seed: int) -> Forest:
         disturbed = booster(**COMMON, **DISTURBED, random_state=seed).fit(samples.features, dug)
         pond = booster(**COMMON, **POND_IF_DISTURBED, random_state=seed)
         pond.fit(samples.features[dug], samples.classes[dug] == POND)
-    return Forest.from_sklearn([disturbed, pond])
+    return [disturbed, pond]
+
+
+def importance(classifier: TreeClassifier, unseen: Labels, seed: int = 0) -> list[dict[str, Any]]:
+    """What each group of features is worth on patches the trees never saw, the greatest loss first.
+
+    Permutation importance (Breiman 2001): the features of a group come, all together, from another pixel; "loss of
+    IoU" is how much less the called and the true disturbed pixels then agree. Groups share what they know, so losses
+    do not add up.
+    """
+    samples = draw(unseen, seed, variants=0)
+    table = np.ascontiguousarray(samples.features.T)
+    dug = samples.classes != OTHER
+    other = np.random.default_rng(seed).permutation(len(dug))
+    whole = _iou(classifier.forest, table, dug)
+    rows = []
+    first = 0
+    for group, names in features.feature_groups().items():
+        spoilt = table.copy()
+        members = slice(first, first + len(names))
+        spoilt[members] = table[members][:, other]
+        first += len(names)
+        rows.append({"feature group": group, "loss of IoU": round(whole - _iou(classifier.forest, spoilt, dug), 4)})
+    return sorted(rows, key=_by_loss)
+
+
+def _by_loss(row: Mapping[str, Any]) -> tuple[float, str]:
+    return -row["loss of IoU"], row["feature group"]
+
+
+def _iou(forest: Forest, table: NDArray[np.int16], dug: NDArray[np.bool_]) -> float:
+    called = forest.scores(table)[0] >= 0
+    either = int((called | dug).sum())
+    return int((called & dug).sum()) / either if either else 1.0
