@@ -26,8 +26,8 @@ train: .venv/run.ok
 	$(BIN)/placerwatch train $(LABELS) --kind trees --out models/trees
 
 # PyTorch comes with it, some gigabytes; a run with the trained network needs none of that.
-train-network: .venv/network.ok
-	$(BIN)/placerwatch train $(LABELS) --kind network --out models/default
+train-default: .venv/network.ok
+	$(BIN)/placerwatch train $(LABELS) --kind blend --out models/default
 
 # Pinned versions with hashes; the project itself is installed in place.
 .venv/run.ok: requirements/run.txt pyproject.toml

@@ -206,7 +206,7 @@ def _read_labels(
 def train(
     labels: LabelsArgument,
     out_folder: Annotated[Path, typer.Option("--out", help="The model's folder, such as models/mine.")],
-    kind: Annotated[str, typer.Option(help="trees, or network (needs PyTorch).")] = "trees",
+    kind: Annotated[str, typer.Option(help="trees; or network, or a blend of both (need PyTorch).")] = "trees",
     config: ImageryOption = None,
     regions: RegionsOption = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of sampling and fitting.")] = 0,

@@ -223,7 +223,7 @@ def _extremes(
             told += 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _widen(values, shift):  # type: ignore[no-untyped-def]
     """Greatest of each value and those `shift` pixels to each side, along rows and columns."""
     height, width = values.shape
@@ -243,7 +243,7 @@ def _widen(values, shift):  # type: ignore[no-untyped-def]
     return out
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _channels(reflectance, seen, a, b, constant, top, end, planes):  # type: ignore[no-untyped-def]
     n_channels, n_bands = a.shape
     width = seen.shape[1]
@@ -271,25 +271,26 @@ def _channels(reflectance, seen, a, b, constant, top, end, planes):  # type: ign
                 planes[n_channels + 1, y, x] = 0 if water else SCALE
 
 
-@njit(cache=True, nogil=True)
-def _slide(column, radius, first, total):  # type: ignore[no-untyped-def]
-    """Running sums of width 2 radius + 1 along a line of column sums; centres start at `first`."""
+@njit(cache=True, nogil=True, error_model="numpy")
+def _slide(column, radius, first, before, total):  # type: ignore[no-untyped-def]
+    """Sums of width 2 radius + 1 along a line of column sums; centres start at `first`; `before` is room to work in.
+
+    `before[radius + x]` is the sum of all columns left of `x`, so that a window is one difference, whichever it is.
+    It may pass 32 bits and begin anew; a window's sum fits, and so does the difference.
+    """
     width = column.shape[0]
+    before[: radius + 1] = 0
     run = np.int64(0)
-    for x in range(max(0, first - radius), min(width, first + radius + 1)):
+    for x in range(width):
         run += column[x]
-    total[0] = run
-    for i in range(1, total.shape[0]):
-        enters = first + i + radius
-        leaves = enters - 2 * radius - 1
-        if enters < width:
-            run += column[enters]
-        if leaves >= 0:
-            run -= column[leaves]
-        total[i] = run
+        before[radius + 1 + x] = np.int32(run)
+    before[radius + 1 + width : 2 * radius + 1 + width] = np.int32(run)
+    left, right = before[first:], before[first + 2 * radius + 1 :]
+    for i in range(total.shape[0]):
+        total[i] = np.int32(right[i] - left[i])
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _focal(planes, seen, halo, radii, top, end, out):  # type: ignore[no-untyped-def]
     n_planes, height, width = planes.shape
     cols = out.shape[2]
@@ -302,10 +303,11 @@ def _focal(planes, seen, halo, radii, top, end, out):  # type: ignore[no-untyped
     count = np.zeros((n_radii, width), np.int32)
     sums = np.zeros((n_radii, n_means, width), np.int32)
     squares = np.zeros((n_radii, SPREAD, width), np.int32)
-    n = np.empty(cols, np.int64)
-    total = np.empty(cols, np.int64)
-    total_square = np.empty(cols, np.int64)
+    n = np.empty(cols, np.int32)
+    total = np.empty(cols, np.int32)
+    total_square = np.empty(cols, np.int32)
     share = np.empty(cols)
+    before = np.empty(width + 2 * radii.max() + 1, np.int32)
     for i in range(top, end):
         y = i + halo
         for s in range(n_radii):
@@ -322,17 +324,18 @@ def _focal(planes, seen, halo, radii, top, end, out):  # type: ignore[no-untyped
                 out[c, i, x] = planes[c, y, x + halo]
         f = n_channels
         for s in range(n_radii):
-            _slide(count[s], radii[s], halo, n)
+            _slide(count[s], radii[s], halo, before, n)
             for x in range(cols):
                 share[x] = RATIO / n[x] if n[x] > 0 else 0.0
             for k in range(n_means):
-                _slide(sums[s, k], radii[s], halo, total)
+                _slide(sums[s, k], radii[s], halo, before, total)
                 for x in range(cols):
                     out[f + k, i, x] = np.int16(total[x] * share[x])
                 if k < SPREAD:
-                    _slide(squares[s, k], radii[s], halo, total_square)
+                    _slide(squares[s, k], radii[s], halo, before, total_square)
                     for x in range(cols):
-                        variance = np.float64(n[x] * total_square[x] - total[x] * total[x])
+                        mean = np.float64(total[x])
+                        variance = np.float64(n[x]) * np.float64(total_square[x]) - mean * mean
                         out[f + n_means + k, i, x] = np.int16(np.sqrt(variance) * share[x])
             f += n_means + SPREAD
         for k in range(SPREAD):
@@ -340,7 +343,7 @@ def _focal(planes, seen, halo, radii, top, end, out):  # type: ignore[no-untyped
                 out[f + k, i, x] = RATIO * out[k, i, x] - out[f - n_means - SPREAD + k, i, x]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _add(planes, seen, source, row, sign, count, sums, squares):  # type: ignore[no-untyped-def]
     width = seen.shape[1]
     for x in range(width):
@@ -355,7 +358,7 @@ def _add(planes, seen, source, row, sign, count, sums, squares):  # type: ignore
             squares[k, x] += sign * np.int32(plane[x]) * np.int32(plane[x])
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _gradients(planes, seen, step, top, end, gradients):  # type: ignore[no-untyped-def]
     height, width = seen.shape
     for y in range(max(top, step), min(end, height - step)):
@@ -368,7 +371,7 @@ def _gradients(planes, seen, step, top, end, gradients):  # type: ignore[no-unty
                 along[x] = min(max(below[x] - above[x], -STEEP), STEEP) if known else 0
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _texture(gradients, seen, halo, radii, top, end, out):  # type: ignore[no-untyped-def]
     height, width = seen.shape
     n_planes = gradients.shape[0]
@@ -377,10 +380,11 @@ def _texture(gradients, seen, halo, radii, top, end, out):  # type: ignore[no-un
     # Sums over the columns of a window of products of gradients: along x, along y, mixed.
     sums = np.zeros((n_radii, n_planes, 3, width), np.int32)
     count = np.zeros((n_radii, width), np.int32)
-    n = np.empty(cols, np.int64)
-    xx = np.empty(cols, np.int64)
-    yy = np.empty(cols, np.int64)
-    xy = np.empty(cols, np.int64)
+    n = np.empty(cols, np.int32)
+    xx = np.empty(cols, np.int32)
+    yy = np.empty(cols, np.int32)
+    xy = np.empty(cols, np.int32)
+    before = np.empty(width + 2 * radii.max() + 1, np.int32)
     for i in range(top, end):
         y = i + halo
         f = 0
@@ -391,22 +395,22 @@ def _texture(gradients, seen, halo, radii, top, end, out):  # type: ignore[no-un
                     _add_products(gradients, seen, row, np.int32(1), count[s], sums[s])
             if i > top and y - radius - 1 >= 0:
                 _add_products(gradients, seen, y - radius - 1, np.int32(-1), count[s], sums[s])
-            _slide(count[s], radius, halo, n)
+            _slide(count[s], radius, halo, before, n)
             for k in range(n_planes):
-                _slide(sums[s, k, 0], radius, halo, xx)
-                _slide(sums[s, k, 1], radius, halo, yy)
-                _slide(sums[s, k, 2], radius, halo, xy)
+                _slide(sums[s, k, 0], radius, halo, before, xx)
+                _slide(sums[s, k, 1], radius, halo, before, yy)
+                _slide(sums[s, k, 2], radius, halo, before, xy)
                 for x in range(cols):
-                    both = np.float64(xx[x] + yy[x])
-                    across, mixed = np.float64(xx[x] - yy[x]), np.float64(2 * xy[x])
+                    a, b = np.float64(xx[x]), np.float64(yy[x])
+                    both, across, mixed = a + b, a - b, 2.0 * np.float64(xy[x])
                     straight = np.sqrt(across * across + mixed * mixed)
-                    share = straight / (both + np.float64(FAINT * FAINT * n[x] + 1))
+                    share = straight / (both + FAINT * FAINT * np.float64(n[x]) + 1.0)
                     out[f, i, x] = np.int16(FOCAL_SCALE * share)
-                    out[f + 1, i, x] = np.int16(RATIO * np.sqrt(both / max(n[x], 1)))
+                    out[f + 1, i, x] = np.int16(RATIO * np.sqrt(both / max(np.float64(n[x]), 1.0)))
                 f += 2
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _add_products(gradients, seen, row, sign, count, sums):  # type: ignore[no-untyped-def]
     width = seen.shape[1]
     for x in range(width):

@@ -18,7 +18,7 @@ Evidence = Mapping[str, NDArray[np.float32]]
 class Classifier(Protocol):
     """Tells bare workings and ponds of reflectance; a model is a classifier with a name, a hash and a card."""
 
-    kind: str  # "trees" or "network"
+    kind: str  # "trees", "network" or "blend"
 
     def predict(
         self, reflectance: NDArray[np.uint16], halo: int, evidence: Evidence | None = None

@@ -2,10 +2,6 @@
 
 Only those who train networks need PyTorch (extra `network`); a trained network is an ONNX file and needs none.
 
-Few patches teach a network little, and two networks that differ by their seed alone disagree most where both are in
-doubt. So several teachers are fitted to the labels, and one network of the same size then learns what they say
-together (Hinton, Vinyals and Dean 2015), at the cost of one when it is run.
-
 The network looks at squares of two by two pixels, all bands of a square together, and answers for each of their
 pixels (sub-pixel convolution, Shi et al. 2016, CVPR): a quarter of the work, and on ground held out no worse.
 
@@ -17,7 +13,6 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -36,7 +31,6 @@ from pipeline.imagery.scene import BANDS, NODATA
 
 CLASSES = ("vegetation", "water", "bare ground", "bare", "pond")
 VEGETATION, WATER, GROUND = 0, 1, 2
-WORKINGS = 3  # the first class of workings
 WATER_MNDWI, BARE_NDVI = 0.0, 0.3  # Xu 2006; the shares of features.py draw the same lines
 # Kinds of ground that are rare in the labels and mistaken for workings; their patches are drawn more often.
 CONFUSERS = ("river bars", "towns", "fish ponds", "cobble plains")
@@ -46,29 +40,24 @@ INPUTS = 11  # what _inputs makes of six bands
 CONTEXT_PX = 20  # how far a pixel sees; checked when the model is loaded
 MULTIPLE_PX = SQUARE * 2 ** (LEVELS - 1)
 IGNORED = -100
-PRESENT_SHARE = 0.05  # of a patch that holds workings at all; scores.py asks the same
 
 
 @dataclass(frozen=True)
 class NetworkLearner:
-    """A U-Net taught by several of its kind; the same labels and seed give the same network on one machine."""
+    """A small U-Net; the same labels and seed give the same network on one machine."""
 
     width: int = 16
-    width_of_teachers: int = 32
-    teachers: int = 3
-    epochs: int = 60
+    epochs: int = 80
     batch: int = 16
     learning_rate: float = 3e-3
     weight_decay: float = 1e-2
     light: float = 0.2  # standard deviation of the logarithm, all bands
     jitter: float = 0.05  # the same, each band
     haze: float = 0.3  # share of the range that trees are shown
-    cut_mix: float = 0.5  # share of batches in which a rectangle comes from another patch (Yun et al. 2019)
+    cut_mix: float = 0.3  # share of batches in which a rectangle comes from another patch (Yun et al. 2019)
     holes: float = 0.1  # share of batches in which a rectangle is not observed
     zoom: float = 0.2  # greatest logarithm of a change of scale
-    confusers: float = 5.0  # how much more often a patch of a confuser is drawn
-    presence: float = 0.2  # weight of the question whether a patch holds workings at all
-    taught: float = 0.7  # weight of what the teachers say, against the labels
+    confusers: float = 3.0  # how much more often a patch of a confuser is drawn
     kind: ClassVar[str] = field(default="network", init=False)
 
     def describe(self) -> dict[str, Any]:
@@ -79,7 +68,6 @@ class NetworkLearner:
             "inputs": "logarithm of six reflectances, (B08, B04), (B03, B11), (B11, B12) and (B04, B03) as normalised "
             "differences, and whether the pixel was observed",
             "classes": list(CLASSES),
-            "teachers": {"networks": self.teachers, "channels": self.width_of_teachers, "weight": self.taught},
             "epochs": self.epochs,
             "batch": self.batch,
             "optimiser": f"AdamW, one cycle to {self.learning_rate:g}, weight decay {self.weight_decay:g}; weights "
@@ -94,7 +82,6 @@ class NetworkLearner:
                 "zoom": self.zoom,
             },
             "drawn_more_often": {"kinds": list(CONFUSERS), "times": self.confusers},
-            "weight_of_presence": self.presence,
         }
 
     def fit(self, labels: Labels, seed: int) -> NetworkClassifier:
@@ -102,15 +89,11 @@ class NetworkLearner:
         torch.set_num_threads(1)  # sums in another order round otherwise
         torch.use_deterministic_algorithms(True)
         ground = _Ground.of(labels)
-        wide = self.width_of_teachers
-        teachers = [self._train(ground, wide, None, seed + 1000 * (k + 1)) for k in range(self.teachers)]
-        told = _told(teachers, ground.reflectance) if teachers else None
-        return to_classifier(self._train(ground, self.width, told, seed))
-
-    def _train(self, ground: _Ground, width: int, told: Tensor | None, seed: int) -> UNet:
         torch.manual_seed(seed)
-        chance = torch.Generator().manual_seed(seed)
-        net, averaged = UNet(width), UNet(width)
+        return to_classifier(self._train(ground, torch.Generator().manual_seed(seed)))
+
+    def _train(self, ground: _Ground, chance: torch.Generator) -> UNet:
+        net, averaged = UNet(self.width), UNet(self.width)
         averaged.load_state_dict(net.state_dict())
         batches = max(1, len(ground.reflectance) // self.batch)
         optimiser = torch.optim.AdamW(net.parameters(), self.learning_rate, weight_decay=self.weight_decay)
@@ -122,16 +105,8 @@ class NetworkLearner:
         for _ in range(self.epochs):
             drawn = torch.multinomial(weights, batches * self.batch, replacement=True, generator=chance)
             for chosen in drawn.split(self.batch):
-                mixed, image, classes, soft = self._vary(
-                    ground.reflectance[chosen],
-                    ground.classes[chosen],
-                    None if told is None else told[chosen],
-                    chance,
-                )
-                scores = net(image)
-                loss = _loss(scores, classes, soft, image[:, 0] > 0, self.taught)
-                if not mixed:
-                    loss = loss + self.presence * _presence(scores, ground.holds[chosen])
+                image, classes = self._vary(ground.reflectance[chosen], ground.classes[chosen], chance)
+                loss = functional.cross_entropy(net(image), classes, ignore_index=IGNORED)
                 optimiser.zero_grad(set_to_none=True)
                 loss.backward()
                 optimiser.step()
@@ -141,13 +116,8 @@ class NetworkLearner:
         averaged.eval()
         return averaged
 
-    def _vary(
-        self, image: Tensor, classes: Tensor, soft: Tensor | None, chance: torch.Generator
-    ) -> tuple[bool, Tensor, Tensor, Tensor | None]:
-        """Patches under other light and haze, turned, zoomed, cut and with holes; what is said of them goes with them.
-
-        The first answer tells whether patches were mixed.
-        """
+    def _vary(self, image: Tensor, classes: Tensor, chance: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Patches under other light and haze, turned, zoomed, cut and with holes; their classes go with them."""
         count, _, height, width = image.shape
         light = torch.exp(
             self.light * torch.randn(count, 1, 1, 1, generator=chance)
@@ -156,13 +126,11 @@ class NetworkLearner:
         haze = HAZE[0] + (HAZE[1] - HAZE[0]) * torch.rand(count, 1, 1, 1, generator=chance)
         veil = self.haze * haze * torch.tensor(HAZE_BY_BAND)[:, None, None]
         image = torch.where(image > 0, (image * light + veil).clamp(min=1), 0)
-        planes = [image, classes, *([] if soft is None else [soft])]
         turns, mirrored = _whole(chance, 0, 4), _happens(chance, 0.5)
-        planes = [_turn(plane, turns, mirrored) for plane in planes]
+        planes = [_turn(plane, turns, mirrored) for plane in (image, classes)]
         zoom = math.exp(self.zoom * (2 * float(torch.rand(1, generator=chance)) - 1))
         planes = [_zoom(plane, zoom) for plane in planes]
-        mixed = _happens(chance, self.cut_mix)
-        if mixed:
+        if _happens(chance, self.cut_mix):
             rows, columns = _box(chance, height), _box(chance, width)
             other = torch.randperm(count, generator=chance)
             for plane in planes:
@@ -170,7 +138,7 @@ class NetworkLearner:
         if _happens(chance, self.holes):
             rows, columns = _box(chance, height), _box(chance, width)
             planes[0][..., rows, columns], planes[1][..., rows, columns] = 0, IGNORED
-        return mixed, planes[0], planes[1], planes[2] if len(planes) > 2 else None
+        return planes[0], planes[1]
 
 
 @dataclass(frozen=True)
@@ -180,13 +148,11 @@ class _Ground:
     reflectance  (patch, band, y, x)  x 10 000, 0 where not observed
     classes      (patch, y, x)        numbers of CLASSES, or IGNORED
     confuser     (patch,)             whether the note names a confuser
-    holds        (patch,)             1 with workings, 0 without, -1 where the interpreter was not sure
     """
 
     reflectance: Tensor
     classes: Tensor
     confuser: Tensor
-    holds: Tensor
 
     @classmethod
     def of(cls, labels: Labels) -> _Ground:
@@ -198,9 +164,7 @@ class _Ground:
         image = np.pad(labels.reflectance, [(0, 0), *beyond], constant_values=NODATA).astype(np.float32)
         image[np.broadcast_to((image == NODATA).any(axis=1, keepdims=True), image.shape)] = 0
         confuser = np.any([labels.kinds[kind] for kind in CONFUSERS], axis=0)
-        holds = np.select([labels.verdict == "mining", labels.verdict == "no_mining"], [1.0, 0.0], -1.0)
-        arrays = image, _classes(image, mask), confuser, holds.astype(np.float32)
-        return cls(*map(torch.from_numpy, arrays))
+        return cls(*map(torch.from_numpy, (image, _classes(image, mask), confuser)))
 
 
 def _classes(image: NDArray[np.float32], mask: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -209,27 +173,8 @@ def _classes(image: NDArray[np.float32], mask: NDArray[np.uint8]) -> NDArray[np.
     mndwi = (green - swir) / (green + swir + 1)
     ndvi = (infrared - red) / (infrared + red + 1)
     other = np.where(ndvi >= BARE_NDVI, VEGETATION, np.where(mndwi > WATER_MNDWI, WATER, GROUND))
-    classes = np.where(mask == OTHER, other, mask.astype(np.int64) - BARE + WORKINGS)
+    classes = np.where(mask == OTHER, other, mask.astype(np.int64) + (CLASSES.index("bare") - BARE))
     return np.where((mask == UNSURE) | (image[:, 0] == 0), IGNORED, classes)
-
-
-def _loss(scores: Tensor, classes: Tensor, soft: Tensor | None, seen: Tensor, taught: float) -> Tensor:
-    """Cross-entropy with the labels and, where the pixel was seen, with what the teachers say."""
-    sure = (classes != IGNORED).sum().clamp(min=1)
-    loss = functional.cross_entropy(scores, classes, ignore_index=IGNORED, reduction="sum") / sure
-    if soft is None:
-        return loss
-    apart = -(soft * scores.log_softmax(1)).sum(1)[seen].mean()
-    return (1 - taught) * loss + taught * apart
-
-
-def _presence(scores: Tensor, holds: Tensor) -> Tensor:
-    """Cross-entropy of a patch's verdict with the mean log-odds of its likeliest twentieth (multiple instances)."""
-    odds = scores[:, WORKINGS:].logsumexp(1) - scores[:, :WORKINGS].logsumexp(1)
-    flat = odds.flatten(1)
-    most = flat.topk(max(1, round(PRESENT_SHARE * flat.shape[1])), 1).values.mean(1)
-    wrong = functional.binary_cross_entropy_with_logits(most, holds.clamp(min=0), reduction="none")
-    return (wrong * (holds >= 0)).mean()
 
 
 def _happens(chance: torch.Generator, share: float) -> bool:
@@ -265,20 +210,6 @@ def _average(into: nn.Module, net: nn.Module, kept: float) -> None:
     with torch.no_grad():
         for mean, value in zip(into.state_dict().values(), net.state_dict().values(), strict=True):
             mean.copy_(mean.lerp(value, 1 - kept) if mean.dtype.is_floating_point else value)
-
-
-def _told(teachers: Sequence[UNet], image: Tensor) -> Tensor:
-    """Mean probability (patch, class, y, x) of several networks, each asked in the eight turned and mirrored views."""
-    total = torch.zeros(len(image), len(CLASSES), *image.shape[2:])
-    with torch.no_grad():
-        for chosen in torch.arange(len(image)).split(64):
-            for teacher in teachers:
-                for turns in range(4):
-                    for mirrored in (False, True):
-                        said = teacher(_turn(image[chosen], turns, mirrored)).softmax(1)
-                        back = said.flip(-1) if mirrored else said
-                        total[chosen] += torch.rot90(back, -turns, (-2, -1))
-    return total / (8 * len(teachers))
 
 
 class UNet(nn.Module):

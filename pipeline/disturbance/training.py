@@ -26,7 +26,7 @@ from pipeline.disturbance.spectra import false_alarms
 from pipeline.errors import BadInput
 from pipeline.imagery.scene import NODATA
 
-KINDS = ("trees", "network")
+KINDS = ("trees", "network", "blend")
 GALLERY = "gallery"
 SPECTRA = "africa_spectra"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,59}")
@@ -35,19 +35,20 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,59}")
 def learner_of(kind: str) -> Learner:
     """The learner of a kind of model; raises BadInput for an unknown kind, or where its packages are missing."""
     if kind not in KINDS:
-        raise BadInput(f"--kind {kind!r}: expected {' or '.join(KINDS)}")
+        raise BadInput(f"--kind {kind!r}: expected {', '.join(KINDS[:-1])} or {KINDS[-1]}")
     if kind == "trees":
         from pipeline.disturbance.tree_learner import TreeLearner
 
         return TreeLearner()
     if find_spec("torch") is None:
         raise BadInput(
-            "--kind network: needs PyTorch, which is not installed; install the extra `network` of placerwatch "
+            f"--kind {kind}: needs PyTorch, which is not installed; install the extra `network` of placerwatch "
             "(`make .venv/network.ok`), or train --kind trees"
         )
+    from pipeline.disturbance.blend_learner import BlendLearner
     from pipeline.disturbance.network_learner import NetworkLearner
 
-    return NetworkLearner()
+    return NetworkLearner() if kind == "network" else BlendLearner()
 
 
 def train(

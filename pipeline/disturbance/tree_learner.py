@@ -28,8 +28,8 @@ LIGHT = 1.2  # brighter or darker by up to this factor
 HAZE = (-150.0, 300.0)  # reflectance x 10 000 added to B02; to the others less, as scattering falls with wavelength
 HAZE_BY_BAND = (1.0, 0.7, 0.5, 0.25, 0.06, 0.03)
 WITHOUT_EVIDENCE = 0.5  # of the variants; each plane is left out by itself, so that none comes to be required
-DISTURBED = {"max_iter": 120, "learning_rate": 0.08}
-POND_IF_DISTURBED = {"max_iter": 50, "learning_rate": 0.1}
+DISTURBED = {"max_iter": 80, "learning_rate": 0.12}
+POND_IF_DISTURBED = {"max_iter": 40, "learning_rate": 0.12}
 COMMON = {
     "max_leaf_nodes": 31,
     "min_samples_leaf": 100,
