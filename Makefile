@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: demo test bench accuracy train train-network lock clean
+.PHONY: demo test bench accuracy train train-default lock clean
 
 demo: .venv/run.ok
 	$(BIN)/placerwatch run configs/demo.yaml

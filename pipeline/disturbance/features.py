@@ -418,8 +418,16 @@ def _add_products(gradients, seen, row, sign, count, sums):  # type: ignore[no-u
     for k in range(gradients.shape[0]):
         across, along = gradients[k, 0, row], gradients[k, 1, row]
         xx, yy, xy = sums[k, 0], sums[k, 1], sums[k, 2]
-        for x in range(width):
-            a, b = np.int32(across[x]), np.int32(along[x])
-            xx[x] += sign * a * a
-            yy[x] += sign * b * b
-            xy[x] += sign * a * b
+        # Two loops: multiplying by the sign as well would take as long as the rest.
+        if sign > 0:
+            for x in range(width):
+                a, b = np.int32(across[x]), np.int32(along[x])
+                xx[x] += a * a
+                yy[x] += b * b
+                xy[x] += a * b
+        else:
+            for x in range(width):
+                a, b = np.int32(across[x]), np.int32(along[x])
+                xx[x] -= a * a
+                yy[x] -= b * b
+                xy[x] -= a * b
