@@ -173,6 +173,11 @@ def compute(
     rows, cols = height - 2 * halo, width - 2 * halo
     inner = (slice(halo, halo + rows), slice(halo, halo + cols))
     planes_of_evidence = _evidence(evidence or {}, (height, width), inner)
+    if (spare := halo - REACH_PX) > 0:  # farther than any feature looks
+        reflectance = reflectance[:, spare : height - spare, spare : width - spare]
+        halo = REACH_PX
+        height, width = reflectance.shape[1:]
+        inner = (slice(halo, halo + rows), slice(halo, halo + cols))
     seen = observed(reflectance)
     planes = np.zeros((len(CHANNELS) + N_SHARES, height, width), np.int16)
     bands = np.ascontiguousarray(reflectance)
