@@ -42,7 +42,7 @@ GOALS = (
     ),
 )
 
-# Given with the task by others, on the same masks or on a region that was never shared; not measured here.
+# Published beside the masks, on the same masks or on a region that was never shared; not measured here.
 GIVEN_HEAD = ("given reference", "774 masks: IoU", "F1", "sens. / spec.", "unseen region: IoU", "F1", "sens. / spec.")
 GIVEN = (
     ("NDVI < 0.3", "–", "–", "–", "0.576", "0.731", "0.944 / 0.156"),

@@ -287,7 +287,7 @@ def test_what_a_fit_refuses_is_told_whatever_the_workers(tmp_path, workers):
 
 
 def test_an_unknown_kind_and_a_missing_pytorch_say_what_to_do(monkeypatch):
-    with pytest.raises(BadInput, match="trees or network"):
+    with pytest.raises(BadInput, match="trees, network or blend"):
         learner_of("forest")
     monkeypatch.setattr(training, "find_spec", lambda name: None)
     with pytest.raises(BadInput, match="install the extra `network`"):

@@ -60,7 +60,8 @@ def to_markdown(card: Figures) -> str:
         table(("input", "IoU", "loss"), [list(row.values()) for row in card["importance"]]),
     ]
     if card.get("comparison"):
-        parts += ["### Beside other methods", _comparison(card["comparison"])]
+        choice = [card["choice"]] if "choice" in card else []
+        parts += ["### Beside other methods", *choice, _comparison(card["comparison"])]
     if card["gallery"]:
         parts += ["## Where it fails", *_gallery(card)]
     if card["africa"]:
