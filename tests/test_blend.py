@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -26,12 +27,17 @@ def one_pixel(bare, pond):
         ((9000, 0), (1000, 0), (5000, 0)),  # as sure of yes as of no
         # Odds of 9 and of 1 make odds of 3; half of the two sums is pond.
         ((9000, 0), (0, 5000), (4821, 2679)),
-        ((10_000, 0), (5000, 0), (9930, 0)),  # certainty counts as 0.99995
+        ((10_000, 0), (5000, 0), (9930, 0)),  # certainty counts as 0.999951
     ],
 )
 def test_odds_are_averaged_as_geometric_means(first, second, expected):
     got = blend(one_pixel(*first), one_pixel(*second))[:, 0, 0].tolist()
     assert got == list(expected)
+
+
+def test_two_of_one_mind_are_left_as_they_are():
+    alone = np.stack([np.arange(10_001), np.zeros(10_001)]).astype(np.uint16)[:, None]
+    assert (blend(alone, alone) == alone).all()
 
 
 def test_the_order_of_the_two_does_not_matter():
@@ -65,7 +71,7 @@ def test_either_file_is_checked(model, tmp_path):
         model.save(tmp_path / name / "both")
         file = tmp_path / name / "both" / name
         file.write_bytes(file.read_bytes()[:-1])
-        with pytest.raises(ModelError, match=name):
+        with pytest.raises(ModelError, match=rf"{re.escape(name)} is not the file"):
             Model.load(tmp_path / name / "both")
 
 

@@ -18,8 +18,10 @@ from pipeline.disturbance.trees import sigmoid
 from pipeline.errors import ModelError
 from pipeline.imagery.scene import NODATA
 
-# Log-odds of every stored probability; the ends are taken half a step inwards.
-_STEPS = np.clip(np.arange(PROBABILITY_SCALE + 1) / PROBABILITY_SCALE, 0.5e-4, 1 - 0.5e-4)
+# Log-odds of every stored probability; the ends are taken almost half a step inwards, so that they round back to
+# where they were.
+_END = 0.49 / PROBABILITY_SCALE
+_STEPS = np.clip(np.arange(PROBABILITY_SCALE + 1) / PROBABILITY_SCALE, _END, 1 - _END)
 _LOG_ODDS = np.log(_STEPS / (1 - _STEPS))
 
 

@@ -23,7 +23,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from pipeline.disturbance.learning import Evidence
-from pipeline.disturbance.planes import check_reflectance
+from pipeline.disturbance.planes import EVIDENCE, check_reflectance
 from pipeline.errors import BadInput
 from pipeline.imagery.parallel import each, spans
 from pipeline.imagery.scene import BANDS, NODATA
@@ -94,9 +94,7 @@ BARE_NDVI = 300
 # still fits 32 bits. Gradients much below FAINT have no direction worth telling.
 STEEP = 1400
 FAINT = 20
-# Optional planes, as whole numbers of so many to a unit; ABSENT where there is none.
-EVIDENCE = {"slope_deg": 100, "height_above_drainage_m": 10, "s1_minimum_db": 100}
-ABSENT = -32768
+ABSENT = -32768  # where there is no evidence
 
 
 def feature_groups() -> dict[str, tuple[str, ...]]:

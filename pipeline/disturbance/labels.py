@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.disturbance.planes import EVIDENCE
 from pipeline.disturbance.regions import ELSEWHERE, Region, block_of, regions_of
 from pipeline.errors import BadInput, Problems
 from pipeline.imagery.scene import BANDS
@@ -23,7 +24,6 @@ OTHER, BARE, POND, UNSURE = 0, 1, 2, 255
 CLASSES = {"other": OTHER, "bare": BARE, "pond": POND, "unsure": UNSURE}
 FILES = ("patches.npz", "patches.csv", "masks.npz", "masks.csv")
 EVIDENCE_FILE = "evidence.npz"
-EVIDENCE = ("slope", "height_above_drainage", "s1_minimum")
 
 # Kinds of ground by what the interpreters wrote; one patch may be of several kinds.
 KINDS = {
@@ -37,7 +37,17 @@ KINDS = {
 }
 
 
-_UNREADABLE = (OSError, ValueError, KeyError, OverflowError, EOFError, MemoryError, zipfile.BadZipFile, csv.Error)
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    OverflowError,
+    EOFError,
+    MemoryError,
+    zipfile.BadZipFile,
+    csv.Error,
+)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from pipeline.errors import BadInput
 from pipeline.imagery.scene import BANDS, NODATA
 
 PROBABILITY_SCALE = 10_000  # a stored probability of 1
+# Optional planes beside the six bands, kept as whole numbers of so many to a unit.
+EVIDENCE = {"slope_deg": 100, "height_above_drainage_m": 10, "s1_minimum_db": 100}
 
 
 def check_reflectance(reflectance: NDArray[Any], halo: int) -> None:
