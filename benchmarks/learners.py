@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from time import perf_counter
@@ -38,6 +38,7 @@ from pipeline.disturbance.model import read_index, write_atomically
 from pipeline.disturbance.planes import PROBABILITY_SCALE, probability_planes
 from pipeline.disturbance.scores import THRESHOLD, score
 from pipeline.disturbance.tree_learner import PIXELS_PER_IMAGE, TreeLearner, draw
+from pipeline.errors import ModelError
 
 Look = Callable[[NDArray[np.uint16], int], NDArray[Any]]
 
@@ -190,12 +191,13 @@ def logistic(seed: int) -> Any:
 class Comparison:
     """Figures by name of the method, and why others are missing."""
 
+    labels_sha256: str
     models: dict[str, Any] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Sorted JSON."""
-        return json.dumps({"models": self.models, "skipped": self.skipped}, indent=1, sort_keys=True) + "\n"
+        return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
 
 
 def methods() -> tuple[dict[str, Any], dict[str, str]]:
@@ -269,16 +271,23 @@ def row_of(figures: Mapping[str, Any]) -> dict[str, Any]:
 def tell_cards(models: Path) -> None:
     """Write the comparison, and by how much each model leads or trails, into the cards of the models of a folder."""
     others = json.loads((models / "comparison.json").read_text(encoding="utf-8"))["models"]
-    cards = {name: read_card(models / folder) for name, (folder, _) in read_index(models).items()}
+    others.pop("boosted trees", None)  # they are `trees`
+    cards = {}
+    for name, (folder, _) in read_index(models).items():
+        card = cards[name] = read_card(models / folder)
+        if card is None:
+            raise ModelError(f"{models / folder}: has no card to write into; train the model again")
     rows = {f"`{name}`": row_of(card["cross_validation"]) for name, card in cards.items()}
     rows |= {name: row_of(figures) for name, figures in others.items()}
     for name, card in cards.items():
         own = rows[f"`{name}`"]
-        best = max((title for title in rows if title != f"`{name}`"), key=lambda title: rows[title]["IoU"])
-        margin = own["IoU"] - rows[best]["IoU"]
+        best, rival = max(
+            ((title, row) for title, row in rows.items() if row is not own), key=lambda entry: entry[1]["IoU"] or 0
+        )
+        margin = own["IoU"] - rival["IoU"]
         card["choice"] = (
-            f"On the same held-out cells `{name}` reaches IoU {own['IoU']:.3f}; the best of the others, {best}, "
-            f"{rows[best]['IoU']:.3f}: {abs(margin):.3f} {'less' if margin >= 0 else 'more'}."
+            f"On the same held-out cells `{name}` reaches IoU {own['IoU']:.3f} and {best}, the best of the others, "
+            f"{rival['IoU']:.3f}: it {'leads' if margin >= 0 else 'trails'} by {abs(margin):.3f}."
         )
         card["comparison"] = rows
         write_card(models / read_index(models)[name][0], card)
@@ -300,7 +309,13 @@ def main() -> None:
         parser.error("give --data DIR or --tell MODELS")
     labels = Labels.read(args.data)
     learners, skipped = methods()
-    comparison = Comparison(skipped=skipped)
+    if unknown := set(args.only or ()) - set(learners):
+        parser.error(f"--only: {', '.join(sorted(unknown))} is none of: {', '.join(learners)}")
+    comparison = Comparison(labels.provenance.labels_sha256, skipped=skipped)
+    if args.out is not None and args.out.is_file():
+        before = json.loads(args.out.read_text(encoding="utf-8"))
+        if before["labels_sha256"] == comparison.labels_sha256:  # of other labels nothing is kept
+            comparison.models |= before["models"]
     for name, reason in skipped.items():
         print(f"{name}: skipped, {reason}")
     for name, learner in learners.items():

@@ -73,7 +73,7 @@ def test_a_missing_file_is_named(folder):
         ({"masks": MASKS.replace("b,t1", "c,t1")}, "cannot be read"),
         ({"patches": PATCHES.replace("10.5", "east")}, "cannot be read"),
         ({"patches": PATCHES.replace("10.5", "190")}, "not a place in degrees"),
-        ({"evidence": {"slope": np.zeros((2, 3, 2), np.float32)}}, "slope is float32"),
+        ({"evidence": {"slope_deg": np.zeros((2, 3, 2), np.float32)}}, "slope_deg is float32"),
         ({"evidence": {"rain": np.zeros((2, 2, 3), np.float32)}}, "'rain' is not known"),
     ],
 )
@@ -111,9 +111,9 @@ def test_where_no_window_is_given_no_year_is_known(folder):
 
 def test_evidence_keeps_to_its_patch(tmp_path):
     slope = np.arange(12, dtype=np.float32).reshape(2, 2, 3)
-    write(tmp_path, evidence={"slope": slope})
+    write(tmp_path, evidence={"slope_deg": slope})
     labels = Labels.read(tmp_path)
-    assert (labels.subset(np.array([1])).evidence["slope"] == slope[1:]).all()
+    assert (labels.subset(np.array([1])).evidence["slope_deg"] == slope[1:]).all()
     assert "evidence.npz" in labels.provenance.files
 
 

@@ -35,6 +35,7 @@ def write_gallery(
 
     `probability` (patch, 2, y, x) is of models that never saw the patch. With pictures "imagery" each shows true
     colour, SWIR false colour (B12 B08 B04), reference and probability; with "maps" the last two, no pixel of imagery.
+    Those of an earlier training go.
     """
     halo = labels.halo_px
     inner = (..., slice(halo, labels.mask.shape[1] - halo), slice(halo, labels.mask.shape[2] - halo))
@@ -42,6 +43,9 @@ def write_gallery(
     called = classify(seen) != OTHER
     sure = (mask != UNSURE) & ~np.isnan(seen[:, 0])
     rows = []
+    for kind in ("false-alarm", "missed"):
+        for stale in folder.glob(f"{kind}-[0-9].png"):
+            stale.unlink()
     for error, wrong in (
         ("false alarm", called & sure & (mask == OTHER)),
         ("missed", ~called & sure & (mask != OTHER)),

@@ -272,8 +272,12 @@ def _check(
             problems.append(f"patches.npz: {name} is {array.dtype} {array.shape}, expected int16 ({n}, y, x, 6)")
         elif array.min(initial=0) < 0:
             problems.append(f"patches.npz: {name} holds negative reflectance")
+    if patches["t0"].shape != patches["t1"].shape:
+        problems.append(f"patches.npz: t1 is {patches['t1'].shape}, expected the shape of t0, {patches['t0'].shape}")
     if not drawn:
         problems.append("masks.csv: lists no patch")
+    elif any(field is None for row in drawn for field in row):
+        problems.append("masks.csv: a line has too few fields")
     elif not np.isfinite(lonlat).all() or (abs(lonlat) > (180, 90)).any():
         problems.append("patches.csv: longitude or latitude is not a place in degrees")
     mask = masks["mask"]

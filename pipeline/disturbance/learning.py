@@ -31,7 +31,7 @@ class Classifier(Protocol):
         ...
 
     def metadata(self) -> dict[str, Any]:
-        """What model.json says beyond format, name, kind, bands and files."""
+        """What model.json says beyond format, name, kind and files."""
         ...
 
     def files(self) -> dict[str, bytes]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import os
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -19,7 +21,7 @@ from pipeline.disturbance.holdout import FOLDS, Fit, Judged, cells_of, fit_all, 
 from pipeline.disturbance.importance import importance, predict, shares
 from pipeline.disturbance.labels import BARE, OTHER, POND, Labels
 from pipeline.disturbance.learning import Learner
-from pipeline.disturbance.model import Model, find_model, write_atomically, write_index
+from pipeline.disturbance.model import INDEX, Model, find_model, read_index, write_atomically, write_index
 from pipeline.disturbance.progress import Progress, Quiet
 from pipeline.disturbance.scores import THRESHOLD, score
 from pipeline.disturbance.spectra import false_alarms
@@ -78,6 +80,8 @@ def train(
         raise BadInput(f"--pictures {pictures!r}: expected imagery or maps")
     if not _NAME.fullmatch(out.name) or out.suffix in (".npz", ".onnx") or out.is_file():
         raise BadInput(f"--out {out}: a model is a folder; give it a name of letters, digits and '-', as models/mine")
+    if out.with_name(INDEX).exists():
+        read_index(out.parent)  # a wrong one is told before the work, not after
     side, cell = cells_of(labels)
     folds, regions = folds_of(cell), regions_held_out(labels)
     everything = np.arange(len(labels.mask))
@@ -111,10 +115,8 @@ def train(
         "importance": importance([one.spoilt for one in judged[:FOLDS]]),
         "africa": false_alarms(model, africa) if africa else None,
         "pictures": show,
-        "gallery_folder": GALLERY if gallery == out / GALLERY else gallery.as_posix(),
+        "gallery_folder": Path(os.path.relpath(gallery, out)).as_posix(),
     }
-    for stale in gallery.glob("*-[0-9].png"):
-        stale.unlink()
     card["gallery"] = write_gallery(gallery, told, labels, show)
     write_reliability(gallery / "reliability.png", figures["reliability"]["bins"])
     if held_out:
@@ -218,13 +220,21 @@ def evaluate_named(
     """Figures of the model of a name or path, told from its card what it has seen; see evaluate.
 
     `held_out` are the figures of its recipe refitted without each region of `names`, from the seed in its card.
+    Raises BadInput where names are given and the card does not say that this recipe made the model.
     """
     folder, sha256 = find_model(name_or_path, Path())
     model, card = Model.load(folder, sha256), read_card(folder)
     figures = evaluate(model, labels, card)
     if names:
-        seed = (card or {}).get("method", {}).get("seed", 0)
-        figures["held_out"] = hold_out(learner_of(model.kind), labels, names, seed, workers, progress)
+        learner, method = learner_of(model.kind), (card or {}).get("method")
+        seed = method.get("seed") if isinstance(method, dict) else None
+        recipe = describe_method(learner.describe(), learner.kind, seed) if isinstance(seed, int) else None
+        if not isinstance(seed, int) or json.loads(json.dumps(recipe)) != method:
+            raise BadInput(
+                f"--hold-out: {name_or_path} was not made by this version's recipe for {model.kind}, or has no card "
+                "that says so; train it again, or leave --hold-out away"
+            )
+        figures["held_out"] = hold_out(learner, labels, names, seed, workers, progress)
     return figures
 
 

@@ -1,4 +1,4 @@
-"""Fit the trees to labelled imagery, and tell what they look at.
+"""Fit the trees to labelled imagery.
 
 Two boosters, each a yes or no: is the ground disturbed, and is disturbed ground a pond. The first gets the whole of
 its trees for the question that matters and the second only sees workings.
@@ -6,7 +6,6 @@ its trees for the question that matters and the second only sees workings.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -77,7 +76,7 @@ class Samples:
     patch: NDArray[np.int64]
 
 
-def draw(labels: Labels, seed: int, variants: int = VARIANTS) -> Samples:
+def draw(labels: Labels, seed: int) -> Samples:
     """Labelled pixels of each patch and of variants of it, equally many of each, so that every patch weighs the same.
 
     Raises BadInput where no pixel is labelled or evidence has a name that features do not know.
@@ -87,7 +86,7 @@ def draw(labels: Labels, seed: int, variants: int = VARIANTS) -> Samples:
     for number, (image, mask) in enumerate(zip(labels.reflectance, labels.mask, strict=True)):
         sure = np.flatnonzero((mask != UNSURE) & features.observed(image))
         evidence = {name: planes[number] for name, planes in labels.evidence.items()}
-        for variant in range(1 + variants):
+        for variant in range(1 + VARIANTS):
             taken = rng.choice(sure, min(PIXELS_PER_IMAGE, len(sure)), replace=False)
             known = {name: plane for name, plane in evidence.items() if not variant or rng.random() >= WITHOUT_EVIDENCE}
             seen = features.compute(vary(image, rng) if variant else image, 0, evidence=known)
@@ -123,36 +122,3 @@ def fit_boosters(samples: Samples, seed: int) -> list[Any]:
         pond = booster(**COMMON, **POND_IF_DISTURBED, random_state=seed)
         pond.fit(samples.features[dug], samples.classes[dug] == POND)
     return [disturbed, pond]
-
-
-def importance(classifier: TreeClassifier, unseen: Labels, seed: int = 0) -> list[dict[str, Any]]:
-    """What each group of features is worth on patches the trees never saw, the greatest loss first.
-
-    Permutation importance (Breiman 2001): the features of a group come, all together, from another pixel; "loss of
-    IoU" is how much less the called and the true disturbed pixels then agree. Groups share what they know, so losses
-    do not add up.
-    """
-    samples = draw(unseen, seed, variants=0)
-    table = np.ascontiguousarray(samples.features.T)
-    dug = samples.classes != OTHER
-    other = np.random.default_rng(seed).permutation(len(dug))
-    whole = _iou(classifier.forest, table, dug)
-    rows = []
-    first = 0
-    for group, names in features.feature_groups().items():
-        spoilt = table.copy()
-        members = slice(first, first + len(names))
-        spoilt[members] = table[members][:, other]
-        first += len(names)
-        rows.append({"feature group": group, "loss of IoU": round(whole - _iou(classifier.forest, spoilt, dug), 4)})
-    return sorted(rows, key=_by_loss)
-
-
-def _by_loss(row: Mapping[str, Any]) -> tuple[float, str]:
-    return -row["loss of IoU"], row["feature group"]
-
-
-def _iou(forest: Forest, table: NDArray[np.int16], dug: NDArray[np.bool_]) -> float:
-    called = forest.scores(table)[0] >= 0
-    either = int((called | dug).sum())
-    return int((called & dug).sum()) / either if either else 1.0
