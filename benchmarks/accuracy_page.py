@@ -31,6 +31,8 @@ LIMITS = (
     "The classifiers are scored on ground they were not trained on, but all of it lies in the Amazon basin. In "
     "Africa they are scored only on ground without mining: how much mining they find there is not known, and is "
     "measured by a probability sample of real ground, read by people.",
+    "The recipes of both models were chosen by their figures on the same held-out cells that they are reported on: the "
+    "figures flatter, by an amount that only ground never looked at can tell.",
     "The simulation is a test of the whole path on known ground, not a validation.",
     "The figures of a scenario rest on one seed and a few dozen complexes: read the intervals, not the percentages.",
     "Texture, ponds and outlines of simulated workings were drawn closer to the statistics of the real patches after a "

@@ -264,7 +264,6 @@ def row_of(figures: Mapping[str, Any]) -> dict[str, Any]:
         "specificity": patches["specificity"],
         "IoU without industrial": figures["without_industrial"]["pixels"]["disturbed"]["iou"],
         "ECE": figures["reliability"]["expected_calibration_error"],
-        "Mpx/s": figures.get("megapixels_per_second"),
     }
 
 
