@@ -19,6 +19,7 @@ from odc.geo.geobox import GeoBox
 from scipy import ndimage
 
 from pipeline.disturbance import features
+from pipeline.disturbance.texture import FAINT, STEEP
 from pipeline.imagery import BANDS
 
 CLEAR = (2, 4, 5, 6, 7)
@@ -144,10 +145,10 @@ def texture(planes: Sequence[np.ndarray], seen: np.ndarray, focal: Focal) -> lis
         side = 2 * radius + 1
         for plane in planes:
             steps = (ndimage.convolve1d(plane, [1, 0, -1], axis=axis) for axis in (1, 0))
-            across, along = (np.where(known, np.clip(step, -features.STEEP, features.STEEP), 0) for step in steps)
+            across, along = (np.where(known, np.clip(step, -STEEP, STEEP), 0) for step in steps)
             xx, yy, xy = (focal(product, seen, side)[0] for product in (across**2, along**2, across * along))
             straight = np.hypot(xx - yy, 2 * xy)
-            out += [features.FOCAL_SCALE * straight / (xx + yy + features.FAINT**2)]
+            out += [features.FOCAL_SCALE * straight / (xx + yy + FAINT**2)]
             out += [features.FOCAL_SCALE / features.SCALE * np.sqrt(xx + yy)]
     return out
 

@@ -207,7 +207,8 @@ def test_pictures_are_small(trained):
 def test_importance_is_the_loss_from_spoiling_what_a_model_looks_at():
     # Trained and asked on the same patches, so that nothing but the spoiling is wrong.
     labels = small_labels()
-    got = spoil(StumpLearner().fit(labels, 0), labels, 0)
+    stumps = StumpLearner().fit(labels, 0)
+    got = spoil(stumps, labels, predict(stumps, labels), 0)
     iou = {name: both / (called + true - both) for name, (both, called, true) in got.items()}
     assert iou["nothing"] == iou["B02"] == iou["B12"] == iou["surroundings"] == 1.0
     assert iou["B04"] < 0.9  # NDVI of soil and forest differs by it
@@ -223,7 +224,8 @@ def test_surroundings_matter_to_a_model_that_looks_around():
             return np.stack([soil, np.zeros_like(soil)]).astype(np.uint16) * PROBABILITY_SCALE
 
     labels = small_labels()
-    got = spoil(Around(), replace(labels, mask=np.roll(labels.mask, 1, axis=2)), 0)
+    moved = replace(labels, mask=np.roll(labels.mask, 1, axis=2))
+    got = spoil(Around(), moved, predict(Around(), moved), 0)
     assert got["nothing"][0] == got["nothing"][2]
     assert got["surroundings"][0] < 0.7 * got["surroundings"][2]
 

@@ -24,14 +24,12 @@ from numpy.typing import NDArray
 
 from pipeline.disturbance.learning import Evidence
 from pipeline.disturbance.planes import EVIDENCE, check_reflectance
+from pipeline.disturbance.texture import RATIO, SCALE, gradients_of, slide, texture
 from pipeline.errors import BadInput
 from pipeline.imagery.parallel import each, spans
 from pipeline.imagery.scene import BANDS, NODATA
 
 HALO_PX = 32  # pixels that must surround what is classified; windows reach less far, later ones may not reach further
-SCALE = 1000  # a channel of 1.0
-FOCAL_SCALE = 10_000  # a focal mean or deviation of 1.0
-RATIO = FOCAL_SCALE // SCALE
 
 
 @dataclass(frozen=True)
@@ -90,10 +88,6 @@ EXTREMES = ((1, 1, False), (2, 1, True), (4, 2, True), (7, 3, True), (15, 8, Tru
 REACH_PX = max(*RADII, max(TEXTURE_RADII) + 1, EXTREMES[-1][0])  # farthest pixel that a feature depends on
 WATER_MNDWI = 0
 BARE_NDVI = 300
-# A gradient is the difference of the two neighbours; one of 1400 is steep enough, and its square over the widest window
-# still fits 32 bits. Gradients much below FAINT have no direction worth telling.
-STEEP = 1400
-FAINT = 20
 ABSENT = -32768  # where there is no evidence
 
 
@@ -183,9 +177,9 @@ def compute(
     out = np.empty((N_FEATURES, rows, cols), np.int16)
     spans(lambda top, end: _focal(planes, seen, halo, _RADII, top, end, out), rows, threads)
     gradients = np.zeros((TEXTURED, 2, height, width), np.int16)
-    spans(lambda top, end: _gradients(planes, seen, 1, top, end, gradients), height, threads)
+    spans(lambda top, end: gradients_of(planes, seen, 1, top, end, gradients), height, threads)
     first = _FIRST_TEXTURE
-    spans(lambda top, end: _texture(gradients, seen, halo, _TEXTURE_RADII, top, end, out[first:]), rows, threads)
+    spans(lambda top, end: texture(gradients, seen, halo, _TEXTURE_RADII, top, end, out[first:]), rows, threads)
     first = _FIRST_EXTREME
     each(lambda k: _extremes(planes, seen, inner, k, out[first:]), 2 * EXTREME, threads)
     out[N_FEATURES - len(EVIDENCE) :] = planes_of_evidence
@@ -275,25 +269,6 @@ def _channels(reflectance, seen, a, b, constant, top, end, planes):  # type: ign
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _slide(column, radius, first, before, total):  # type: ignore[no-untyped-def]
-    """Sums of width 2 radius + 1 along a line of column sums; centres start at `first`; `before` is room to work in.
-
-    `before[radius + x]` is the sum of all columns left of `x`, so that a window is one difference, whichever it is.
-    It may pass 32 bits and begin anew; a window's sum fits, and so does the difference.
-    """
-    width = column.shape[0]
-    before[: radius + 1] = 0
-    run = np.int64(0)
-    for x in range(width):
-        run += column[x]
-        before[radius + 1 + x] = np.int32(run)
-    before[radius + 1 + width : 2 * radius + 1 + width] = np.int32(run)
-    left, right = before[first:], before[first + 2 * radius + 1 :]
-    for i in range(total.shape[0]):
-        total[i] = np.int32(right[i] - left[i])
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def _focal(planes, seen, halo, radii, top, end, out):  # type: ignore[no-untyped-def]
     n_planes, height, width = planes.shape
     cols = out.shape[2]
@@ -327,15 +302,15 @@ def _focal(planes, seen, halo, radii, top, end, out):  # type: ignore[no-untyped
                 out[c, i, x] = planes[c, y, x + halo]
         f = n_channels
         for s in range(n_radii):
-            _slide(count[s], radii[s], halo, before, n)
+            slide(count[s], radii[s], halo, before, n)
             for x in range(cols):
                 share[x] = RATIO / n[x] if n[x] > 0 else 0.0
             for k in range(n_means):
-                _slide(sums[s, k], radii[s], halo, before, total)
+                slide(sums[s, k], radii[s], halo, before, total)
                 for x in range(cols):
                     out[f + k, i, x] = np.int16(total[x] * share[x])
                 if k < SPREAD:
-                    _slide(squares[s, k], radii[s], halo, before, total_square)
+                    slide(squares[s, k], radii[s], halo, before, total_square)
                     for x in range(cols):
                         mean = np.float64(total[x])
                         variance = np.float64(n[x]) * np.float64(total_square[x]) - mean * mean
@@ -359,78 +334,3 @@ def _add(planes, seen, source, row, sign, count, sums, squares):  # type: ignore
         plane = planes[source[k], row]
         for x in range(width):
             squares[k, x] += sign * np.int32(plane[x]) * np.int32(plane[x])
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _gradients(planes, seen, step, top, end, gradients):  # type: ignore[no-untyped-def]
-    height, width = seen.shape
-    for y in range(max(top, step), min(end, height - step)):
-        for k in range(gradients.shape[0]):
-            here, above, below = planes[k, y], planes[k, y - step], planes[k, y + step]
-            across, along = gradients[k, 0, y], gradients[k, 1, y]
-            for x in range(step, width - step):
-                known = seen[y, x] & seen[y, x - step] & seen[y, x + step] & seen[y - step, x] & seen[y + step, x]
-                across[x] = min(max(here[x + step] - here[x - step], -STEEP), STEEP) if known else 0
-                along[x] = min(max(below[x] - above[x], -STEEP), STEEP) if known else 0
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _texture(gradients, seen, halo, radii, top, end, out):  # type: ignore[no-untyped-def]
-    height, width = seen.shape
-    n_planes = gradients.shape[0]
-    cols = out.shape[2]
-    n_radii = radii.shape[0]
-    # Sums over the columns of a window of products of gradients: along x, along y, mixed.
-    sums = np.zeros((n_radii, n_planes, 3, width), np.int32)
-    count = np.zeros((n_radii, width), np.int32)
-    n = np.empty(cols, np.int32)
-    xx = np.empty(cols, np.int32)
-    yy = np.empty(cols, np.int32)
-    xy = np.empty(cols, np.int32)
-    before = np.empty(width + 2 * radii.max() + 1, np.int32)
-    for i in range(top, end):
-        y = i + halo
-        f = 0
-        for s in range(n_radii):
-            radius = radii[s]
-            for row in range(y + radius if i > top else y - radius, y + radius + 1):
-                if 0 <= row < height:
-                    _add_products(gradients, seen, row, np.int32(1), count[s], sums[s])
-            if i > top and y - radius - 1 >= 0:
-                _add_products(gradients, seen, y - radius - 1, np.int32(-1), count[s], sums[s])
-            _slide(count[s], radius, halo, before, n)
-            for k in range(n_planes):
-                _slide(sums[s, k, 0], radius, halo, before, xx)
-                _slide(sums[s, k, 1], radius, halo, before, yy)
-                _slide(sums[s, k, 2], radius, halo, before, xy)
-                for x in range(cols):
-                    a, b = np.float64(xx[x]), np.float64(yy[x])
-                    both, across, mixed = a + b, a - b, 2.0 * np.float64(xy[x])
-                    straight = np.sqrt(across * across + mixed * mixed)
-                    share = straight / (both + FAINT * FAINT * np.float64(n[x]) + 1.0)
-                    out[f, i, x] = np.int16(FOCAL_SCALE * share)
-                    out[f + 1, i, x] = np.int16(RATIO * np.sqrt(both / max(np.float64(n[x]), 1.0)))
-                f += 2
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _add_products(gradients, seen, row, sign, count, sums):  # type: ignore[no-untyped-def]
-    width = seen.shape[1]
-    for x in range(width):
-        count[x] += sign * seen[row, x]
-    for k in range(gradients.shape[0]):
-        across, along = gradients[k, 0, row], gradients[k, 1, row]
-        xx, yy, xy = sums[k, 0], sums[k, 1], sums[k, 2]
-        # Two loops: multiplying by the sign as well would take as long as the rest.
-        if sign > 0:
-            for x in range(width):
-                a, b = np.int32(across[x]), np.int32(along[x])
-                xx[x] += a * a
-                yy[x] += b * b
-                xy[x] += a * b
-        else:
-            for x in range(width):
-                a, b = np.int32(across[x]), np.int32(along[x])
-                xx[x] -= a * a
-                yy[x] -= b * b
-                xy[x] -= a * b

@@ -153,4 +153,4 @@ def carry_out(fit: Fit, learner: Learner, labels: Labels, seed: int) -> Judged:
         Model.of(fit.folder.name, classifier).save(fit.folder)
     unseen = labels.subset(fit.unseen)
     probability = predict(classifier, unseen)
-    return Judged(probability, spoil(classifier, unseen, seed) if fit.importance else {})
+    return Judged(probability, spoil(classifier, unseen, probability, seed) if fit.importance else {})

@@ -39,9 +39,13 @@ def shares(probability: NDArray[np.uint16]) -> NDArray[np.float32]:
     return np.where(probability == NODATA, np.float32(np.nan), probability / np.float32(PROBABILITY_SCALE))
 
 
-def spoil(classifier: Classifier, unseen: Labels, seed: int) -> Spoilt:
-    """Counts of a model on patches that it never saw, with each input spoilt in turn and with nothing spoilt."""
-    return {name: _counts(classifier, labels) for name, labels in _spoilt(unseen, seed)}
+def spoil(classifier: Classifier, unseen: Labels, probability: NDArray[np.uint16], seed: int) -> Spoilt:
+    """Counts of a model on patches that it never saw, with each input spoilt in turn and with nothing spoilt.
+
+    `probability` (patch, 2, y, x) is what it says of them as they are.
+    """
+    spoilt = {name: _counts(predict(classifier, labels), labels) for name, labels in _spoilt(unseen, seed)}
+    return {NOTHING: _counts(probability, unseen), **spoilt}
 
 
 def _spoilt(labels: Labels, seed: int) -> Iterator[tuple[str, Labels]]:
@@ -53,7 +57,6 @@ def _spoilt(labels: Labels, seed: int) -> Iterator[tuple[str, Labels]]:
     rng = np.random.default_rng(seed)
     n, size = len(labels.mask), labels.mask[0].size
     other = rng.permutation(n)
-    yield NOTHING, labels
     seen = (labels.reflectance[:, 0] != NODATA) & (labels.reflectance[other, 0] != NODATA)
     for number, band in enumerate(BANDS):
         reflectance = labels.reflectance.copy()
@@ -74,8 +77,8 @@ def _spoilt(labels: Labels, seed: int) -> Iterator[tuple[str, Labels]]:
     )
 
 
-def _counts(classifier: Classifier, labels: Labels) -> NDArray[np.int64]:
-    probability = shares(predict(classifier, labels))
+def _counts(said: NDArray[np.uint16], labels: Labels) -> NDArray[np.int64]:
+    probability = shares(said)
     sure = (labels.mask != UNSURE) & ~np.isnan(probability[:, 0])
     called, true = (classify(probability) != OTHER) & sure, (labels.mask != OTHER) & sure
     return np.array([(called & true).sum(), called.sum(), true.sum()])
