@@ -10,13 +10,12 @@ from scipy import ndimage
 
 from pipeline.change.candidates import PROBABILITY_SCALE
 from pipeline.change.clusters import Cluster, clusters, day_of, local_mask
+from pipeline.change.confidence import confidence, mean_probability
 from pipeline.change.objects import Classified, mapping_unit_m2
 from pipeline.change.site import Site, SiteChange, State, Status
 from pipeline.change.sites import (
     OBSERVED_SHARE,
-    confidence,
     is_gone,
-    mean_probability,
     opening_interval,
     periods_gone,
 )

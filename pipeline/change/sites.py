@@ -14,19 +14,15 @@ from pyproj import Transformer
 from shapely.geometry.base import BaseGeometry
 
 from pipeline.areas.lattice import from_lonlat
-from pipeline.change.candidates import PROBABILITY_SCALE
 from pipeline.change.clusters import Cluster, clusters, day_of
+from pipeline.change.confidence import confidence, mean_probability
 from pipeline.change.objects import Classified
-from pipeline.change.site import Confidence, Site, SitePeriod, Status
+from pipeline.change.site import Site, SitePeriod, Status
 from pipeline.change.states import BARE, POND
 from pipeline.config import Change, Period
 
 # Of the ground that was disturbed, observed without disturbance, before it is called recovered.
 OBSERVED_SHARE = 0.5
-# What high confidence asks, beside the probability (docs/change.md); 0.2 ha after Reiche et al. 2024.
-CONFIDENT_HA = 0.2
-CONFIDENT_LOOKS = 3
-CAPPED_SHARE = 0.5
 NEIGHBOUR_M = 1000.0
 
 
@@ -80,28 +76,6 @@ def _site_period(cluster: Cluster, period: int, name: str) -> SitePeriod:
         clear_looks=cluster.median_looks(period, ground),
         last_observed=day_of(cluster.days[period, 3], latest=True),
     )
-
-
-def mean_probability(cluster: Cluster, period: int, pixels: NDArray[np.bool_]) -> float:
-    """Mean probability of disturbance of some pixels in one period, 0 to 1."""
-    return float(cluster.probability[period, pixels].mean(dtype=np.float64)) / PROBABILITY_SCALE
-
-
-def confidence(
-    cluster: Cluster, period: int, evidence: NDArray[np.bool_], status: Status, settings: Change, *others: int
-) -> Confidence:
-    """Low or high by the table of docs/change.md; `highest` needs a second sensor and is never given here.
-
-    `evidence` are the pixels that carry the claim in `period`; `others` are further periods whose clear looks count.
-    """
-    asked = settings.strong if status == "confirmed" else settings.isolated
-    sure = (
-        cluster.hectares(evidence) >= CONFIDENT_HA
-        and mean_probability(cluster, period, evidence) >= asked
-        and all(cluster.median_looks(p, evidence) >= CONFIDENT_LOOKS for p in (period, *others))
-        and cluster.share(cluster.capped[period], evidence) < CAPPED_SHARE
-    )
-    return "high" if sure else "low"
 
 
 def is_gone(cluster: Cluster, shown: int, period: int) -> bool:

@@ -1,0 +1,1 @@
+"""The commands of `placerwatch`: each parses, calls one function and prints."""
