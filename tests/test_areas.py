@@ -57,6 +57,11 @@ def problems_of(*paths, zones=()):
 # Reading
 
 
+def test_country_and_admin1_are_read_and_empty_where_not_declared(write):
+    path = write(feature(CARNOT, country="CAF", admin1="Mambéré-Kadéï"), feature(CARNOT, zone_id="b"))
+    assert [(area.country, area.admin1) for area in read_areas([path])] == [("CAF", "Mambéré-Kadéï"), ("", "")]
+
+
 def test_a_declared_area_is_read_with_its_statuses(write):
     path = write(
         feature(
@@ -168,6 +173,8 @@ def test_two_areas_may_meet_at_the_antimeridian(write):
         ({"role": "area"}, 'role \'area\' is not known; write "zone" or "extent"'),
         ({"name": ["x"]}, "'name' must be text"),
         ({"boundary_vintage": 2012}, "'boundary_vintage' must be text"),
+        ({"country": "CF"}, "country 'CF' is not an ISO 3166-1 alpha-3 code"),
+        ({"admin1": 3}, "'admin1' must be text"),
         ({"statuses": "compliant"}, "'statuses' must be a list"),
         ({"statuses": [{"since": "2016"}]}, "status 1 has no 'status' text"),
         ({"statuses": [{"status": "x", "since": "2016-02-30"}]}, "since '2016-02-30' is not a date; write"),

@@ -35,7 +35,8 @@ class Status:
 class Area:
     """One feature of an areas file; `geometry` in longitude and latitude (degrees).
 
-    `role` is "zone" (reported under its own name) or "extent" (watched, and counted as unassigned).
+    `role` is "zone" (reported under its own name) or "extent" (watched, and counted as unassigned). `country` (ISO
+    3166-1 alpha-3) and `admin1` (first-level unit, by name) are empty where the file does not say.
     """
 
     zone_id: str
@@ -45,6 +46,8 @@ class Area:
     statuses: tuple[Status, ...] = ()
     boundary_vintage: str = ""
     boundary_source: str = ""
+    country: str = ""
+    admin1: str = ""
     properties: dict[str, Any] = field(default_factory=dict)
 
     def status_at(self, day: date) -> str:

@@ -19,6 +19,7 @@ MAX_FILE_BYTES = 64 * 2**20
 # Rows of the footprint that are no zone; a zone of that name would be told with their figures.
 _RESERVED = ("unassigned", "total")
 _ZONE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,59}")
+_COUNTRY = re.compile(r"[A-Z]{3}")
 _DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
 # What the 2008 GeoJSON `crs` member may say without meaning anything but longitude and latitude.
 _WGS84 = re.compile(r"(urn:ogc:def:crs:)?(OGC:?[\d.]*:?CRS84|EPSG:?[\d.]*:?4326)", re.IGNORECASE)
@@ -135,11 +136,13 @@ def _read_feature(feature: Any) -> tuple[Area | None, list[str]]:
     statuses, bad_statuses = _statuses(properties.get("statuses"))
     problems.extend(bad_statuses)
     texts = {}
-    for key in ("name", "boundary_vintage", "boundary_source"):
+    for key in ("name", "boundary_vintage", "boundary_source", "country", "admin1"):
         value = properties.get(key)
         if value is not None and not isinstance(value, str):
             problems.append(f"'{key}' must be text in quotes, found {str(value)[:60]!r}")
         texts[key] = value if isinstance(value, str) else ""
+    if texts["country"] and not _COUNTRY.fullmatch(texts["country"]):
+        problems.append(f"country {texts['country'][:60]!r} is not an ISO 3166-1 alpha-3 code; write one such as \"CAF\"")
     try:
         geometry = polygon_of(feature.get("geometry"))
     except BadGeometry as error:
@@ -154,6 +157,8 @@ def _read_feature(feature: Any) -> tuple[Area | None, list[str]]:
         statuses=statuses,
         boundary_vintage=texts["boundary_vintage"],
         boundary_source=texts["boundary_source"],
+        country=texts["country"],
+        admin1=texts["admin1"],
         properties=properties,
     ), []
 
