@@ -142,7 +142,7 @@ def _read_feature(feature: Any) -> tuple[Area | None, list[str]]:
             problems.append(f"'{key}' must be text in quotes, found {str(value)[:60]!r}")
         texts[key] = value if isinstance(value, str) else ""
     if texts["country"] and not _COUNTRY.fullmatch(texts["country"]):
-        problems.append(f"country {texts['country'][:60]!r} is not an ISO 3166-1 alpha-3 code; write one such as \"CAF\"")
+        problems.append(f'country {texts["country"][:60]!r} is not an ISO 3166-1 alpha-3 code; write one such as "CAF"')
     try:
         geometry = polygon_of(feature.get("geometry"))
     except BadGeometry as error:
