@@ -76,6 +76,22 @@ class Imagery(_Section):
     )
 
 
+class Radar(_Section):
+    """Sentinel-1 beside the optical imagery, where the source has it."""
+
+    use: Literal["auto", "off"] = Field(default="auto", description="auto: wherever the source has scenes")
+    collection: str = Field(default="sentinel-1-rtc", min_length=1, description="searched for in a STAC API")
+    rise_db: float = Field(
+        default=1.65, gt=0, le=20, description="rise of the period's minimum that speaks for digging"
+    )
+    min_looks: int = Field(default=5, ge=2, le=50, description="the minimum is that of so many; an orbit needs as many")
+    multilook_px: Literal[1, 3, 5, 7] = Field(
+        default=3, description="side of the square averaged against speckle, pixels"
+    )
+    surroundings_m: int = Field(default=500, ge=50, le=2000, description="ground so far around shows rain, not digging")
+    minimum_area_ha: float = Field(default=0.5, ge=0.1, le=100, description="of a change seen by radar alone")
+
+
 class Disturbance(_Section):
     """The classifier."""
 
@@ -132,6 +148,7 @@ class Config(_Section):
     periods: tuple[Period, ...] = Field(min_length=1)
     source: SourceConfig
     imagery: Imagery = Field(default_factory=Imagery)
+    radar: Radar = Field(default_factory=Radar)
     disturbance: Disturbance = Field(default_factory=Disturbance)
     change: Change = Field(default_factory=Change)
     reports: Reports = Field(default_factory=Reports)

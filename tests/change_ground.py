@@ -5,6 +5,7 @@ from datetime import date
 import numpy as np
 
 from pipeline.change import Candidates
+from pipeline.change.candidates import RADAR_NODATA
 from pipeline.config import Change, Period
 from pipeline.imagery.scene import NODATA
 
@@ -37,12 +38,14 @@ def ground(
     top=-40000,
     left=50000,
     area=100.0,
+    radar=None,
 ):
     """Candidates of percent maps (y, x), one a period, -1 unobserved; pixels below 50 % in all periods fall away.
 
     `pond` is the share of the probability that is pond (y, x); `greenest` NDVI before and after, one pair or one
     a period, each side seen in three looks unless `season_looks` gives others; the north-west pixel is (top, left) on
-    the lattice.
+    the lattice. `radar` is dB of the minimum over its surroundings, one (ascending, descending) pair a period with
+    numbers or maps (y, x), None where unknown.
     """
     percent = np.array(maps, np.int32)
     at = np.nonzero(percent.max(axis=0) >= 50)
@@ -65,9 +68,20 @@ def ground(
         days=np.where(unseen[:, None], NODATA, days[:, :, None]).astype(np.uint16),
         greenest=np.repeat(green[:, :, None], n, axis=2),
         season_looks=np.repeat(seen[:, :, None], n, axis=2).astype(np.uint16),
+        radar=backscatter(radar, percent.shape)[:, :, at[0], at[1]],
         zone=np.broadcast_to(np.array(zone, np.int16), percent.shape[1:])[at].astype(np.int16),
         area_m2=np.full(n, area),
     )
+
+
+def backscatter(pairs, shape):
+    """Planes (T, 2, y, x) of dB x 100 from a (ascending, descending) pair of numbers, maps or None a period."""
+    planes = np.full((shape[0], 2, *shape[1:]), RADAR_NODATA, np.int16)
+    for period, pair in enumerate(pairs or ()):
+        for orbit, decibels in enumerate(pair):
+            if decibels is not None:
+                planes[period, orbit] = np.rint(np.array(decibels) * 100)
+    return planes
 
 
 def drawn(classified, shape, top=-40000, left=50000):

@@ -15,6 +15,8 @@ from pipeline.imagery.composite import Composite
 from pipeline.imagery.scene import NODATA
 
 PROBABILITY_SCALE = 10_000
+# Backscatter is dB x 100 in int16; this is no measurement.
+RADAR_NODATA = -32768
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Candidates:
     days       uint16 (T, 4, n)    days since 1970-01-01 of first, lower-median, upper-median, last clear look
     greenest   uint16 (T, 2, n)    (NDVI + 1) x 10 000 of the greenest look before and after; 65535 unseen
     season_looks uint16 (T, 2, n)  clear looks before and after that are far enough to show another season
+    radar      int16 (T, 2, n)     Sentinel-1, ascending and descending: minimum backscatter of the period above that
+                                   of the surroundings, dB x 100, mean of VV and VH; -32768 where looks are too few
     zone       int16 (n,)          0 unassigned, i >= 1 the i-th declared zone
     area_m2    float64 (n,)        true area on the ellipsoid
     """
@@ -40,6 +44,7 @@ class Candidates:
     days: NDArray[np.uint16]
     greenest: NDArray[np.uint16]
     season_looks: NDArray[np.uint16]
+    radar: NDArray[np.int16]
     zone: NDArray[np.int16]
     area_m2: NDArray[np.float64]
 
@@ -62,11 +67,13 @@ def candidates_of_tile(
     zone: NDArray[np.int16],
     cell_area: NDArray[np.float64],
     settings: Change,
+    radar: Sequence[NDArray[np.int16]] = (),
 ) -> Candidates:
     """Watched pixels (zone >= 0) of a tile whose bare + pond reaches `weak` in at least one period.
 
     `maps` holds one (2, 512, 512) array of bare and pond probability x 10 000 a period (65535 not observed),
-    `composites` the composites they were made from. Raises LatticeMismatch if one is not on the tile.
+    `composites` the composites they were made from, `radar` nothing or one (2, 512, 512) array a period. Raises
+    LatticeMismatch if one is not on the tile.
     """
     side = (TILE_PX, TILE_PX)
     if len(maps) != len(composites) or not maps:
@@ -92,9 +99,18 @@ def candidates_of_tile(
         days=np.stack([composite.days[:, at[0], at[1]] for composite in composites]),
         greenest=np.stack([composite.greenest[:, at[0], at[1]] for composite in composites]),
         season_looks=np.stack([composite.season_looks[:, at[0], at[1]] for composite in composites]),
+        radar=_radar_at(radar, len(maps), at),
         zone=zone[at].astype(np.int16),
         area_m2=cell_area[at].astype(np.float64),
     )
+
+
+def _radar_at(radar: Sequence[NDArray[np.int16]], periods: int, at: tuple[NDArray[np.intp], ...]) -> NDArray[np.int16]:
+    if not radar:
+        return np.full((periods, 2, at[0].size), RADAR_NODATA, np.int16)
+    if len(radar) != periods or any(plane.shape != (2, TILE_PX, TILE_PX) for plane in radar):
+        raise LatticeMismatch(f"radar planes {[plane.shape for plane in radar]}: expected (2, 512, 512) each period")
+    return np.stack([plane[:, at[0], at[1]] for plane in radar])
 
 
 def merge(parts: Sequence[Candidates]) -> Candidates:
@@ -115,6 +131,6 @@ def merge(parts: Sequence[Candidates]) -> Candidates:
         )
     planes = {
         name: np.concatenate([getattr(part, name) for part in parts], axis=-1)[..., order]
-        for name in ("bare", "pond", "looks", "days", "greenest", "season_looks", "zone", "area_m2")
+        for name in ("bare", "pond", "looks", "days", "greenest", "season_looks", "radar", "zone", "area_m2")
     }
     return Candidates(epsg=parts[0].epsg, row=row, col=col, **planes)

@@ -10,8 +10,9 @@ from scipy import ndimage
 
 from pipeline.change.candidates import PROBABILITY_SCALE
 from pipeline.change.clusters import Cluster, clusters, day_of, local_mask
-from pipeline.change.confidence import confidence, mean_probability
+from pipeline.change.confidence import OPTICAL, RADAR, confidence, mean_probability
 from pipeline.change.objects import Classified, mapping_unit_m2
+from pipeline.change.radar import agrees, rises_db
 from pipeline.change.site import Site, SiteChange, State, Status
 from pipeline.change.sites import (
     OBSERVED_SHARE,
@@ -20,7 +21,7 @@ from pipeline.change.sites import (
     periods_gone,
 )
 from pipeline.change.states import BARE, POND
-from pipeline.config import Change, Period
+from pipeline.config import Change, Period, Radar
 
 _EIGHT = np.ones((3, 3), bool)
 
@@ -32,25 +33,33 @@ def build_changes(
     settings: Change,
     before: int,
     after: int,
+    radar: Radar | None = None,
 ) -> tuple[SiteChange, ...]:
     """What happened at each site between periods `before` and `after` (indices), sorted by id.
 
     `sites` are those that `build_sites` made of the same zones. A site with nothing to tell, or of which
     nothing can be told because its ground was not observed, has no entry; rules in docs/change.md.
+    `radar` says from which rise of backscatter Sentinel-1 speaks for newly disturbed ground.
     With one period there is nothing to compare with: a `before` below 0 gives no changes.
     """
     if before < 0:
         return ()
     known = {site.site_id: site for site in sites}
     told = (
-        _change(cluster, known[cluster.site_id], periods, settings, before, after)
+        _change(cluster, known[cluster.site_id], periods, settings, radar or Radar(), before, after)
         for cluster in clusters(zones, settings)
     )
     return tuple(change for change in told if change is not None)
 
 
 def _change(
-    cluster: Cluster, site: Site, periods: Sequence[Period], settings: Change, before: int, after: int
+    cluster: Cluster,
+    site: Site,
+    periods: Sequence[Period],
+    settings: Change,
+    radar: Radar,
+    before: int,
+    after: int,
 ) -> SiteChange | None:
     disturbed, observed = cluster.disturbed, cluster.observed
     earlier, later = disturbed[before], disturbed[after]
@@ -65,6 +74,8 @@ def _change(
     ground = loss if state == "recovered" else later
     evidence = gain if opened else ground
     status = _status(cluster, state, gain, before, after)
+    second = opened and agrees(rises_db(cluster, gain, before, after), radar.rise_db)
+    sensors = (OPTICAL, RADAR) if second else (OPTICAL,)
     dates = (
         (day_of(cluster.days[before, 1, gain]), day_of(cluster.days[after, 2, gain]))
         if opened
@@ -77,7 +88,7 @@ def _change(
         site_id=site.site_id,
         state=state,
         status=status,
-        confidence=confidence(cluster, shown, evidence, status, settings, *other),
+        confidence=confidence(cluster, shown, evidence, status, settings, *other, sensors=sensors),
         probability=mean_probability(cluster, shown, evidence),
         area_ha=cluster.hectares(ground),
         area_gain_ha=cluster.hectares(gain),
@@ -90,7 +101,7 @@ def _change(
         clear_looks_before=cluster.median_looks(before, both),
         clear_looks_after=cluster.median_looks(after, both),
         observed_share=cluster.share(observed[before] & observed[after], both),
-        sensors=("S2",),
+        sensors=sensors,
         zone=site.zone,
         sites_within_1km=site.sites_within_1km,
         geometry=cluster.geometry(ground),

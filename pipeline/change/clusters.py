@@ -44,6 +44,7 @@ class Cluster:
     capped: NDArray[np.bool_]
     looks: NDArray[np.uint16]
     days: NDArray[np.uint16]
+    radar: NDArray[np.int16]
     area_m2: NDArray[np.float64]
     zone: NDArray[np.int16]
 
@@ -134,6 +135,7 @@ def _gather(parts: Sequence[tuple[Classified, NDArray[np.int64]]], unit_m2: floa
         capped=np.concatenate([zone.capped[:, at] for zone, at in parts], axis=-1),
         looks=join("looks"),
         days=join("days"),
+        radar=join("radar"),
         area_m2=area_m2,
         zone=join("zone"),
     )

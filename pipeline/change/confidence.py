@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,23 +16,68 @@ from pipeline.config import Change
 CONFIDENT_HA = 0.2
 CONFIDENT_LOOKS = 3
 CAPPED_SHARE = 0.5
+OPTICAL, RADAR = "S2", "S1"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a statement rests on.
+
+    `probability` is the mean over the ground that carries it, None where no optical look saw that ground; `looks` the
+    least of the median clear looks of the periods that it rests on; `capped_share` the share by area whose other
+    season was not seen; `sensors` those that speak for it.
+    """
+
+    area_ha: float
+    probability: float | None
+    looks: int
+    capped_share: float
+    status: Status
+    sensors: tuple[str, ...] = (OPTICAL,)
+
+
+def grade(evidence: Evidence, settings: Change) -> Confidence:
+    """Low, high or highest by the table of docs/change.md.
+
+    Optical evidence alone decides between low and high; a second sensor that agrees lifts high to highest, and never
+    makes up for what optical evidence lacks.
+    """
+    asked = settings.strong if evidence.status == "confirmed" else settings.isolated
+    sure = (
+        OPTICAL in evidence.sensors
+        and evidence.probability is not None
+        and evidence.probability >= asked
+        and evidence.area_ha >= CONFIDENT_HA
+        and evidence.looks >= CONFIDENT_LOOKS
+        and evidence.capped_share < CAPPED_SHARE
+    )
+    if not sure:
+        return "low"
+    return "highest" if RADAR in evidence.sensors else "high"
 
 
 def confidence(
-    cluster: Cluster, period: int, evidence: NDArray[np.bool_], status: Status, settings: Change, *others: int
+    cluster: Cluster,
+    period: int,
+    evidence: NDArray[np.bool_],
+    status: Status,
+    settings: Change,
+    *others: int,
+    sensors: tuple[str, ...] = (OPTICAL,),
 ) -> Confidence:
-    """Low or high by the table of docs/change.md; `highest` needs a second sensor and is never given here.
+    """Confidence of a statement about a cluster; see `grade`.
 
     `evidence` are the pixels that carry the claim in `period`; `others` are further periods whose clear looks count.
     """
-    asked = settings.strong if status == "confirmed" else settings.isolated
-    sure = (
-        cluster.hectares(evidence) >= CONFIDENT_HA
-        and mean_probability(cluster, period, evidence) >= asked
-        and all(cluster.median_looks(p, evidence) >= CONFIDENT_LOOKS for p in (period, *others))
-        and cluster.share(cluster.capped[period], evidence) < CAPPED_SHARE
+    found = Evidence(
+        area_ha=cluster.hectares(evidence),
+        probability=mean_probability(cluster, period, evidence),
+        looks=min(cluster.median_looks(p, evidence) for p in (period, *others)),
+        capped_share=cluster.share(cluster.capped[period], evidence),
+        status=status,
+        sensors=sensors,
     )
-    return "high" if sure else "low"
+    return grade(found, settings)
 
 
 def mean_probability(cluster: Cluster, period: int, pixels: NDArray[np.bool_]) -> float:
