@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+
+from pipeline.periods import Period as Period
+from pipeline.periods import PeriodRule, require_apart
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Period(_Section):
-    """One span of dates that becomes one map."""
-
-    name: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$", description="a short name of letters, digits, dots, hyphens"
-    )
-    start: date = Field(description="first day")
-    end: date = Field(description="last day, included")
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Period:
-        if self.end < self.start:
-            raise ValueError(f"period {self.name!r} ends ({self.end}) before it starts ({self.start})")
-        return self
 
 
 class FolderSource(_Section):
@@ -57,6 +44,20 @@ class SimulationSource(_Section):
 
 
 SourceConfig = Annotated[FolderSource | StacSource | SimulationSource, Field(discriminator="kind")]
+
+
+_RULE_KEYS = {"every", "from", "to", "since", "until"}
+
+
+def _kind_of_period(value: Any) -> str:
+    is_rule = isinstance(value, str | PeriodRule) or (isinstance(value, Mapping) and not _RULE_KEYS.isdisjoint(value))
+    return PeriodRule.__name__ if is_rule else Period.__name__
+
+
+PeriodConfig = Annotated[
+    Annotated[Period, Tag(Period.__name__)] | Annotated[PeriodRule, Tag(PeriodRule.__name__)],
+    Discriminator(_kind_of_period),
+]
 
 
 class Imagery(_Section):
@@ -145,7 +146,9 @@ class Config(_Section):
     title: str = Field(default="", description="shown on maps")
     areas: tuple[Path, ...] = Field(min_length=1, description="GeoJSON files of declared areas, relative to the config")
     zones: tuple[str, ...] = Field(default=(), description="zone ids to watch; empty: all that the files declare")
-    periods: tuple[Period, ...] = Field(min_length=1)
+    periods: tuple[PeriodConfig, ...] = Field(
+        min_length=1, description="periods, or rules such as 'Dec-Mar every year from 2019'; pipeline/periods.py"
+    )
     source: SourceConfig
     imagery: Imagery = Field(default_factory=Imagery)
     radar: Radar = Field(default_factory=Radar)
@@ -155,11 +158,6 @@ class Config(_Section):
     run: Run = Field(default_factory=Run)
 
     @model_validator(mode="after")
-    def _periods_in_order(self) -> Config:
-        names = [period.name for period in self.periods]
-        if len(set(names)) < len(names):
-            raise ValueError("two periods share a name")
-        for before, after in zip(self.periods, self.periods[1:], strict=False):
-            if after.start <= before.end:
-                raise ValueError(f"period {after.name!r} starts before {before.name!r} ends; order them, no overlap")
+    def _periods_apart(self) -> Config:
+        require_apart(self.periods)
         return self

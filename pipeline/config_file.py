@@ -10,6 +10,7 @@ from typing import Any, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from pipeline.areas import Area, read_areas
@@ -119,7 +120,8 @@ def _causes(details: list[ErrorDetails]) -> list[ErrorDetails]:
 def _explain(detail: ErrorDetails, lines: Mapping[_Path, int]) -> str:
     """One problem in words: line, setting, what was found and what to write."""
     # pydantic puts the tag of a union ("folder") into the path; the file has no such level.
-    place = tuple(p for i, p in enumerate(detail["loc"]) if not (i == 1 and detail["loc"][0] == "source"))
+    tag = {"source": 1, "periods": 2}.get(str(detail["loc"][0])) if detail["loc"] else None
+    place = tuple(p for i, p in enumerate(detail["loc"]) if i != tag)
     line = next((lines[place[:n]] for n in range(len(place), -1, -1) if place[:n] in lines), 1)
     name = ".".join(map(str, place)) or "the file"
     kind, message = detail["type"], detail["msg"].removeprefix("Value error, ")
@@ -153,26 +155,36 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
 def _model_at(place: tuple[str | int, ...]) -> type[BaseModel] | None:
     model: type[BaseModel] = Config
     for step in place:
-        field = model.model_fields.get(str(step))
+        field = _settings_of(model).get(str(step))
         if field is None:
             continue
         choices = list(_models_in(field.annotation))
         if len(choices) > 1:
-            choices = [c for c in choices if get_args(c.model_fields["kind"].annotation)[0] in place]
+            choices = [c for c in choices if _tag_of(c) in place]
         if not choices:
             return None
         model = choices[0]
     return model
 
 
+def _tag_of(model: type[BaseModel]) -> str:
+    kind = model.model_fields.get("kind")
+    return str(get_args(kind.annotation)[0]) if kind else model.__name__
+
+
+def _settings_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Settings under the names that they have in a file."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
 def _fields_at(place: tuple[str | int, ...]) -> list[str]:
     model = _model_at(place)
-    return list(model.model_fields) if model else []
+    return list(_settings_of(model)) if model else []
 
 
 def _description_of(place: tuple[str | int, ...]) -> str:
     model = _model_at(place[:-1])
-    field = model.model_fields.get(str(place[-1])) if model else None
+    field = _settings_of(model).get(str(place[-1])) if model else None
     return (field.description if field else None) or "required"
 
 

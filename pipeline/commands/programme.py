@@ -38,13 +38,15 @@ def validate(config: ConfigArgument) -> None:
     """Check a config and its areas; prints every problem at once, with line and remedy."""
     from pipeline.areas import overlaps
     from pipeline.config_file import read_config
+    from pipeline.periods import describe_periods
 
     file = read_config(config)
     for warning in overlaps(file.areas):
         out.print(f"note: {warning}", markup=False)
     zones = ", ".join(area.name for area in file.areas)
-    periods = ", ".join(period.name for period in file.config.periods)
-    out.print(f"{config}: fine\n  areas: {zones}\n  periods: {periods}", markup=False)
+    out.print(f"{config}: fine\n  areas: {zones}\n  periods:", markup=False)
+    for line in describe_periods(file.config.periods, day_of(None)):
+        out.print(f"    {line}", markup=False)
 
 
 @app.command()

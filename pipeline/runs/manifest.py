@@ -15,6 +15,7 @@ import rasterio
 
 import pipeline
 from pipeline.areas import Tile
+from pipeline.periods import with_origin
 from pipeline.runs.execute import Failure
 from pipeline.runs.plan import Plan
 from pipeline.runs.store import code_version, sha256_of
@@ -123,8 +124,12 @@ def build_manifest(
         "config": {
             "file": plan.file.path.name,
             "given": plan.file.text,
-            "validated": plan.file.config.model_dump(mode="json"),
+            "validated": plan.file.config.model_dump(mode="json", by_alias=True),
         },
+        "periods": [
+            {**period.model_dump(mode="json"), "rule": rule.describe() if rule else None}
+            for period, rule in with_origin(plan.file.config.periods, plan.as_of)
+        ],
         "inputs": {
             "areas": [
                 {"file": Path(name).as_posix(), "sha256": sha256_of(path)}

@@ -28,6 +28,7 @@ from pipeline.imagery import (
     open_source,
     touches,
 )
+from pipeline.periods import expand
 from pipeline.runs.progress import Reporter
 from pipeline.runs.simulated import simulate
 
@@ -107,7 +108,7 @@ def with_source(file: ConfigFile, name: str | None) -> ConfigFile:
 
 def make_plan(file: ConfigFile, source: Source, as_of: date) -> Plan:
     """Resolve a programme to its tiles and looks; raises SourceUnavailable, ModelError or BadInput."""
-    periods = tuple(period for period in file.config.periods if period.start <= as_of)
+    periods = expand(file.config.periods, as_of)
     if not periods:
         raise BadInput(f"no period starts by {as_of}; give a later --as-of or an earlier period")
     model, model_sha256 = find_model(file.config.disturbance.model, file.base)
@@ -117,8 +118,9 @@ def make_plan(file: ConfigFile, source: Source, as_of: date) -> Plan:
     left: dict[Skipped, None] = dict.fromkeys(found.skipped)
     for tile in tiles:
         box = _lonlat_box(tile)
+        near = found.near(box)
         for period in periods:
-            looks, skipped = choose_looks(found, box, period, as_of, file.config.imagery, tile.epsg)
+            looks, skipped = choose_looks(near, box, period, as_of, file.config.imagery, tile.epsg)
             work.append(TilePeriod(tile, period, looks))
             left.update(dict.fromkeys(skipped))
     reasons: dict[str, set[str]] = {}
@@ -167,6 +169,10 @@ class _Found:
         skipped.update({(item.scene_id, item.reason): item for _, item in bad})
         ordered = tuple(sorted(good, key=lambda scene: (scene.acquired, scene.id)))
         return cls(ordered, tuple(skipped[key] for key in sorted(skipped)))
+
+    def near(self, bbox: Bbox) -> _Found:
+        """What touches a box: looked for once for all periods of a tile, of which there may be hundreds."""
+        return _Found(tuple(s for s in self.scenes if s.bbox is None or touches(s.bbox, bbox)), ())
 
     def find(self, bbox: Bbox, start: date, end: date) -> SceneList:
         first = bisect_left(self.scenes, start, key=_day)
