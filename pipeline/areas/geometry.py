@@ -27,7 +27,7 @@ class BadGeometry(Exception):
     """What is wrong with one polygon, and the remedy."""
 
 
-def polygon_of(geometry: Any) -> BaseGeometry:
+def polygon_of(geometry: Any, max_km2: float = MAX_AREA_KM2, min_km2: float = MIN_AREA_KM2) -> BaseGeometry:
     """The polygon or multipolygon of a GeoJSON geometry member, in longitude and latitude (degrees), 2-D.
 
     Raises BadGeometry if it is empty, of another kind, not closed, not finite, outside the globe or the
@@ -49,7 +49,7 @@ def polygon_of(geometry: Any) -> BaseGeometry:
         polygons.append(shapely.Polygon(outer, holes))
     result = polygons[0] if kind == "Polygon" else shapely.MultiPolygon(polygons)
     _check_degrees(result)
-    _check_shape(result)
+    _check_shape(result, max_km2, min_km2)
     return result
 
 
@@ -97,7 +97,7 @@ def _check_degrees(geometry: BaseGeometry) -> None:
         )
 
 
-def _check_shape(geometry: BaseGeometry) -> None:
+def _check_shape(geometry: BaseGeometry, max_km2: float, min_km2: float) -> None:
     reason = shapely.is_valid_reason(geometry)
     if reason != "Valid Geometry":
         raise BadGeometry(_invalid(reason))
@@ -108,12 +108,12 @@ def _check_shape(geometry: BaseGeometry) -> None:
             f"{COVERAGE_LAT[0]:g} to {COVERAGE_LAT[1]:g}; cut it to that"
         )
     area = geodesic_area_km2(geometry)
-    if area > MAX_AREA_KM2:
+    if area > max_km2:
         raise BadGeometry(
-            f"it covers {area:,.0f} km2, more than the {MAX_AREA_KM2:,.0f} km2 one area may have: "
+            f"it covers {area:,.0f} km2, more than the {max_km2:,.0f} km2 one area may have: "
             "look for a mistyped coordinate, or declare several smaller areas"
         )
-    if area < MIN_AREA_KM2:
+    if area < min_km2:
         raise BadGeometry(f"it covers {area * 1e6:.3g} m2, less than one pixel of 100 m2: draw a larger polygon")
 
 
