@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,7 +63,7 @@ class Candidates:
 def candidates_of_tile(
     tile: Tile,
     maps: Sequence[NDArray[np.uint16]],
-    composites: Sequence[Composite],
+    composites: Iterable[Composite],
     zone: NDArray[np.int16],
     cell_area: NDArray[np.float64],
     settings: Change,
@@ -72,14 +72,10 @@ def candidates_of_tile(
     """Watched pixels (zone >= 0) of a tile whose bare + pond reaches `weak` in at least one period.
 
     `maps` holds one (2, 512, 512) array of bare and pond probability x 10 000 a period (65535 not observed),
-    `composites` the composites they were made from, `radar` nothing or one (2, 512, 512) array a period. Raises
-    LatticeMismatch if one is not on the tile.
+    `composites` gives the composites they were made from, `radar` nothing or one (2, 512, 512) array a period. One
+    composite is held at a time, since periods may be hundreds. Raises LatticeMismatch if one is not on the tile.
     """
     side = (TILE_PX, TILE_PX)
-    if len(maps) != len(composites) or not maps:
-        raise LatticeMismatch(f"tile {tile.id}: {len(maps)} maps for {len(composites)} composites; one each a period")
-    for composite in composites:
-        require_same(composite.geobox, tile.geobox)
     for plane in maps:
         if plane.shape != (2, *side):
             raise LatticeMismatch(f"tile {tile.id}: expected a map of shape (2, 512, 512), found {plane.shape}")
@@ -89,16 +85,24 @@ def candidates_of_tile(
         looks_disturbed |= (bare != NODATA) & (pond != NODATA) & (bare.astype(np.int32) + pond >= weak)
     at = np.nonzero(looks_disturbed & (zone >= 0))
     top, left = tile.origin_px
+    planes: dict[str, list[NDArray[np.uint16]]] = {"looks": [], "days": [], "greenest": [], "season_looks": []}
+    for composite in composites:
+        require_same(composite.geobox, tile.geobox)
+        for name, found in planes.items():
+            found.append(getattr(composite, name)[..., at[0], at[1]])
+    if not maps or len(maps) != len(planes["looks"]):
+        count = len(planes["looks"])
+        raise LatticeMismatch(f"tile {tile.id}: {len(maps)} maps for {count} composites; one each a period")
     return Candidates(
         epsg=tile.epsg,
         row=(at[0] + top).astype(np.int32),
         col=(at[1] + left).astype(np.int32),
         bare=np.stack([plane[0][at] for plane in maps]),
         pond=np.stack([plane[1][at] for plane in maps]),
-        looks=np.stack([composite.looks[at] for composite in composites]),
-        days=np.stack([composite.days[:, at[0], at[1]] for composite in composites]),
-        greenest=np.stack([composite.greenest[:, at[0], at[1]] for composite in composites]),
-        season_looks=np.stack([composite.season_looks[:, at[0], at[1]] for composite in composites]),
+        looks=np.stack(planes["looks"]),
+        days=np.stack(planes["days"]),
+        greenest=np.stack(planes["greenest"]),
+        season_looks=np.stack(planes["season_looks"]),
         radar=_radar_at(radar, len(maps), at),
         zone=zone[at].astype(np.int16),
         area_m2=cell_area[at].astype(np.float64),

@@ -66,11 +66,10 @@ class Stack:
         blank = np.full((2, TILE_PX, TILE_PX), NODATA, np.uint16)
         return [self.store.get_planes(MAP, pair[1]) if pair else blank for pair in self.keys]
 
-    def composites(self) -> list[Composite]:
-        """Composites of each period on the tile."""
-        return [
-            load_composite(self.store, pair[0], self.tile) if pair else _unobserved(self.tile) for pair in self.keys
-        ]
+    def composites(self) -> Iterator[Composite]:
+        """Composites of each period on the tile, one after the other."""
+        for pair in self.keys:
+            yield load_composite(self.store, pair[0], self.tile) if pair else _unobserved(self.tile)
 
 
 def _unobserved(tile: Tile) -> Composite:

@@ -140,6 +140,12 @@ class Store:
             planes: NDArray[Any] = raster.read()
         return planes
 
+    def get_plane(self, stage: str, key: str, number: int) -> NDArray[Any]:
+        """One stored plane (y, x), counted from 0, without decoding the others; raises StoreError."""
+        with MemoryFile(self.get(stage, key, ".tif")) as memory, memory.open() as raster:
+            plane: NDArray[Any] = raster.read(number + 1)
+        return plane
+
 
 def _encode(planes: NDArray[Any], geobox: GeoBox, names: Sequence[str]) -> bytes:
     count, height, width = planes.shape
