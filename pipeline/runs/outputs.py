@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import pipeline
-from pipeline.areas import Tile
+from pipeline.areas import NOT_WATCHED, Tile, zone_index, zones_of
 from pipeline.change import CLASS_NAMES, OUTSIDE, STATE_NAMES, STATE_OUTSIDE
 from pipeline.disturbance import limits_of
 from pipeline.errors import StoreError
@@ -104,6 +105,15 @@ def _write_rasters(folder: Path, result: RunResult, work: Work, assembled: Assem
             counts = LazyTiles({o.tile: o.composite_key for o in done}, looks)
             name = f"clear-looks_{period.name}.tif"
             write_cog(folder / name, counts, nodata=NODATA, description="number of clear looks", tags=tags)
+    zones = [(zone.zone_id, zone.name) for zone in zones_of(result.areas)]
+    numbered = {0: "unassigned", **dict(enumerate((name for _, name in zones), 1))}
+    write_cog(
+        folder / "zone.tif",
+        LazyTiles(assembled.class_keys, lambda tile, _: zone_index(tile, result.areas)),
+        nodata=NOT_WATCHED,
+        description=_legend(numbered),
+        tags={**tags, "zones": json.dumps(zones)},
+    )
     if result.before is not None:
         name = f"change_{result.before.name}_{result.after.name}.tif"
         plane, legend = classes(len(result.periods)), _legend(STATE_NAMES)
