@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, time
+from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -20,6 +20,7 @@ from odc.geo.geobox import GeoBox
 from pipeline.errors import SceneRejected, SourceUnavailable
 from pipeline.imagery.items import has_bands, is_item, scene_from_item, when_and_where
 from pipeline.imagery.plain import Lost, plain_scenes
+from pipeline.imagery.radar_items import RadarList, RadarScene, distinct, is_radar, radar_from_item, unwanted
 from pipeline.imagery.raster import short_name
 from pipeline.imagery.reading import overview_assets, read_assets
 from pipeline.imagery.safe import SafeMetadata, read_safe
@@ -39,24 +40,23 @@ class FolderSource:
         self.offset = offset
         self.name = name
         self._listed: tuple[list[Scene], list[Lost]] | None = None
+        self._listed_radar: tuple[list[RadarScene], list[Lost]] | None = None
 
     def find(self, bbox: Bbox, start: date, end: date) -> SceneList:
         """See Source. A file that cannot be dated or placed is reported by every search."""
         if self._listed is None:
             self._listed = self._list()
-        first, last = datetime.combine(start, time.min, UTC), datetime.combine(end, time.max, UTC)
-        hit = [
-            scene
-            for scene in self._listed[0]
-            if first <= scene.acquired <= last and (scene.bbox is None or touches(scene.bbox, bbox))
-        ]
-        lost = [
-            one.skipped
-            for one in self._listed[1]
-            if (one.acquired is None or first <= one.acquired <= last) and (one.bbox is None or touches(one.bbox, bbox))
-        ]
-        kept = newest_versions(hit)
-        return SceneList(kept.scenes, (*lost, *kept.skipped))
+        scenes, lost = self._listed
+        kept = newest_versions([scene for scene in scenes if _within(scene, bbox, start, end)])
+        return SceneList(kept.scenes, (*_reported(lost, bbox, start, end), *kept.skipped))
+
+    def find_radar(self, bbox: Bbox, start: date, end: date, collection: str) -> RadarList:
+        """See RadarFinder. Items are known by what they hold, whatever `collection` they say they are of."""
+        if self._listed_radar is None:
+            self._listed_radar = self._list_radar()
+        scenes, lost = self._listed_radar
+        kept = distinct([scene for scene in scenes if _within(scene, bbox, start, end)])
+        return RadarList(kept.scenes, (*_reported(lost, bbox, start, end), *kept.skipped))
 
     def read(self, scene: Scene, bands: Sequence[str], geobox: GeoBox) -> NDArray[np.uint16]:
         """See Source."""
@@ -66,7 +66,7 @@ class FolderSource:
         """See Source."""
         return overview_assets(scene, bands, side_px)
 
-    def _list(self) -> tuple[list[Scene], list[Lost]]:
+    def _items(self) -> tuple[list[tuple[Path, str, dict[str, Any]]], list[Lost]]:
         if not self.root.is_dir():
             raise SourceUnavailable(f"imagery folder {self.root} does not exist; check source.path in the config")
         items: list[tuple[Path, str, dict[str, Any]]] = []
@@ -80,6 +80,10 @@ class FolderSource:
                 continue
             if item is not None:
                 items.append((path, name, item))
+        return items, lost
+
+    def _list(self) -> tuple[list[Scene], list[Lost]]:
+        items, lost = self._items()
         if not items:
             scenes, others = plain_scenes(self.root, self.offset)
             return scenes, lost + others
@@ -93,17 +97,31 @@ class FolderSource:
         scenes, doubled = namesakes(scenes)
         return scenes, [*lost, *(Lost(skipped, scene.acquired, scene.bbox) for scene, skipped in doubled)]
 
+    def _list_radar(self) -> tuple[list[RadarScene], list[Lost]]:
+        # A file that is no readable JSON is reported by the optical search.
+        scenes, lost = [], []
+        for path, name, item in self._items()[0]:
+            if not is_radar(item):
+                continue
+            try:
+                reason = unwanted(item)
+                if reason is None:
+                    scenes.append(self._radar_scene(path, item))
+                else:
+                    lost.append(Lost(Skipped(name, reason), *when_and_where(item)))
+            except SceneRejected as error:
+                lost.append(Lost(Skipped(name, str(error), failed=True), *when_and_where(item)))
+        return scenes, lost
+
     def _scene(self, path: Path, item: Mapping[str, Any]) -> Scene:
-        content = hashlib.sha256(path.read_bytes())
+        content = _Content(path, self.root)
+        scene = scene_from_item(item, content.resolve, offset=self.offset, safe=self._safe(path, item))
+        return replace(scene, version=content.version)
 
-        def resolve(href: str) -> str:
-            place = resolve_href(href, path.parent, self.root)
-            if not place.startswith(("http", "s3")):
-                content.update(_sampled(Path(place)))
-            return place
-
-        scene = scene_from_item(item, resolve, offset=self.offset, safe=self._safe(path, item))
-        return replace(scene, version=content.hexdigest()[:16])
+    def _radar_scene(self, path: Path, item: Mapping[str, Any]) -> RadarScene:
+        content = _Content(path, self.root)
+        scene = radar_from_item(item, content.resolve)
+        return replace(scene, version=content.version)
 
     def _safe(self, path: Path, item: Mapping[str, Any]) -> SafeMetadata | None:
         for key in _SAFE_KEYS:
@@ -113,6 +131,38 @@ class FolderSource:
             if isinstance(href, str) and not _split(href).scheme and _is_file(path.parent / unquote(href)):
                 return read_safe(Path(resolve_href(href, path.parent, self.root)))
         return None
+
+
+class _Content:
+    """Resolves the hrefs of one item and digests what lies there: a scene's version where nobody else keeps count."""
+
+    def __init__(self, path: Path, root: Path) -> None:
+        self.base, self.root = path.parent, root
+        self.digest = hashlib.sha256(path.read_bytes())
+
+    def resolve(self, href: str) -> str:
+        place = resolve_href(href, self.base, self.root)
+        if not place.startswith(("http", "s3")):
+            self.digest.update(_sampled(Path(place)))
+        return place
+
+    @property
+    def version(self) -> str:
+        return self.digest.hexdigest()[:16]
+
+
+def _within(scene: Scene | RadarScene, bbox: Bbox, start: date, end: date) -> bool:
+    return start <= scene.acquired.date() <= end and (scene.bbox is None or touches(scene.bbox, bbox))
+
+
+def _reported(lost: Sequence[Lost], bbox: Bbox, start: date, end: date) -> list[Skipped]:
+    """What must be said of scenes that cannot be used: those of the place and time, and those of unknown ones."""
+    return [
+        one.skipped
+        for one in lost
+        if (one.acquired is None or start <= one.acquired.date() <= end)
+        and (one.bbox is None or touches(one.bbox, bbox))
+    ]
 
 
 def resolve_href(href: str, base: Path, root: Path) -> str:

@@ -36,7 +36,7 @@ def is_item(document: object) -> bool:
 
 def has_bands(item: Mapping[str, Any], keys: Mapping[str, str] | None = None) -> bool:
     """Whether an item holds at least one of the six bands; if not, it is of another sensor and no concern of ours."""
-    assets = _mapping(item, "assets")
+    assets = object_of(item, "assets")
     return any(_key(assets, band, keys or {}) for band in BANDS)
 
 
@@ -69,28 +69,28 @@ def _scene(
     safe: SafeMetadata | None,
 ) -> Scene:
     name = scene_id(item)
-    assets, properties = _mapping(item, "assets"), _mapping(item, "properties")
+    assets, properties = object_of(item, "assets"), object_of(item, "properties")
     found = {band: key for band in (*BANDS, SCL) if (key := _key(assets, band, keys))}
     missing = [band for band in BANDS if band not in found]
     if missing:
         raise SceneRejected(f"lacks {', '.join(missing)}; its assets are {sorted(assets)[:40]}")
-    chosen = {band: _mapping(assets, key) for band, key in found.items()}
+    chosen = {band: object_of(assets, key) for band, key in found.items()}
     decision = decide_offset(item, chosen, safe) if offset is None else OffsetDecision(offset, "the config states it")
-    product = _text(properties, "s2:product_uri", "sentinel:product_id") or name
+    product = text_of(properties, "s2:product_uri", "sentinel:product_id") or name
     return Scene(
         id=name,
         version=_version(properties, product, keys),
-        acquired=in_flight(_acquired(properties)),
-        assets={band: Asset(resolve(_href(asset, band))) for band, asset in chosen.items()},
+        acquired=in_flight(acquired_at(properties)),
+        assets={band: Asset(resolve(href_of(asset, band))) for band, asset in chosen.items()},
         offset=decision.offset,
         offset_reason=decision.reason,
         baseline=safe.baseline if safe else baseline_of(item),
-        platform=_text(properties, "platform").lower(),
+        platform=text_of(properties, "platform").lower(),
         granule=_granule(properties, product),
-        processed=_text(properties, "s2:generation_time", "updated", "created") or _generation(product),
+        processed=text_of(properties, "s2:generation_time", "updated", "created") or _generation(product),
         epsg=_epsg(properties, chosen["B02"]),
         cloud_cover=_percent(properties.get("eo:cloud_cover")),
-        bbox=_bbox(item),
+        bbox=bbox_of(item),
     )
 
 
@@ -105,9 +105,9 @@ def scene_id(item: Mapping[str, Any]) -> str:
 def when_and_where(item: Mapping[str, Any]) -> tuple[datetime | None, Bbox | None]:
     """Time and lon/lat box of an item that may be broken; None for what cannot be read."""
     try:
-        return _acquired(_mapping(item, "properties")), _bbox(item)
+        return acquired_at(object_of(item, "properties")), bbox_of(item)
     except SceneRejected:
-        return None, _bbox(item)
+        return None, bbox_of(item)
 
 
 def parse_time(text: str) -> datetime:
@@ -121,25 +121,29 @@ def _key(assets: Mapping[str, Any], band: str, keys: Mapping[str, str]) -> str |
     return next((name for name in names if name in assets), None)
 
 
-def _mapping(owner: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+def object_of(owner: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """A member that is an object; raises SceneRejected."""
     value = owner.get(key)
     if not isinstance(value, Mapping):
         raise SceneRejected(f"{key!r} of the item is not an object")
     return value
 
 
-def _href(asset: Mapping[str, Any], band: str) -> str:
+def href_of(asset: Mapping[str, Any], band: str) -> str:
+    """The address of an asset; raises SceneRejected."""
     href = asset.get("href")
     if not isinstance(href, str) or not href:
         raise SceneRejected(f"asset {band} has no href")
     return href
 
 
-def _text(properties: Mapping[str, Any], *keys: str) -> str:
+def text_of(properties: Mapping[str, Any], *keys: str) -> str:
+    """The first of some properties that is a text with something in it, else an empty text."""
     return next((value for key in keys if isinstance(value := properties.get(key), str) and value), "")
 
 
-def _acquired(properties: Mapping[str, Any]) -> datetime:
+def acquired_at(properties: Mapping[str, Any]) -> datetime:
+    """Time of acquisition, or the middle of its span, in UTC; raises SceneRejected."""
     try:
         if properties.get("datetime"):
             return parse_time(properties["datetime"])
@@ -159,7 +163,7 @@ def in_flight(time: datetime) -> datetime:
 def _version(properties: Mapping[str, Any], product: str, keys: Mapping[str, str]) -> str:
     # Which file is which band is part of what is read: other keys never meet an old composite.
     named = (f"{band}={key}" for band, key in sorted(keys.items()))
-    parts = (product, _text(properties, "s2:generation_time"), _text(properties, "updated", "created"), *named)
+    parts = (product, text_of(properties, "s2:generation_time"), text_of(properties, "updated", "created"), *named)
     return " ".join(part for part in parts if part)
 
 
@@ -171,12 +175,12 @@ def _generation(product: str) -> str:
 def _granule(properties: Mapping[str, Any], product: str) -> str:
     match = _SENSING.search(product)
     tile = match[2] if match else _mgrs(properties)
-    strip = _DATASTRIP.search(_text(properties, "s2:datastrip_id"))
+    strip = _DATASTRIP.search(text_of(properties, "s2:datastrip_id"))
     return f"{tile} {strip[1]}" if tile and strip else tile
 
 
 def _mgrs(properties: Mapping[str, Any]) -> str:
-    whole = _text(properties, "grid:code", "s2:mgrs_tile")
+    whole = text_of(properties, "grid:code", "s2:mgrs_tile")
     parts = (
         "".join(str(properties.get(f"{p}{part}", "")) for part in ("utm_zone", "latitude_band", "grid_square"))
         for p in ("mgrs:", "sentinel:")
@@ -201,7 +205,8 @@ def _percent(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and 0 <= value <= 100 else None
 
 
-def _bbox(item: Mapping[str, Any]) -> Bbox | None:
+def bbox_of(item: Mapping[str, Any]) -> Bbox | None:
+    """West, south, east, north in degrees, None where the item does not say."""
     box = item.get("bbox")
     if not isinstance(box, list) or len(box) not in (4, 6) or not all(isinstance(v, int | float) for v in box):
         return None

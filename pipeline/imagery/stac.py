@@ -19,6 +19,7 @@ from urllib3 import Retry
 from pipeline.errors import SceneRejected, SourceUnavailable
 from pipeline.imagery.folder import remote_href
 from pipeline.imagery.items import scene_from_item
+from pipeline.imagery.radar_items import RadarList, distinct, is_radar, radar_from_item, unwanted
 from pipeline.imagery.reading import overview_assets, read_assets
 from pipeline.imagery.scene import Bbox, Scene, SceneList, Skipped, namesakes, newest_versions, touches
 
@@ -43,12 +44,11 @@ class StacSource:
         """See Source. Items that cannot be used are reported as failed, with the reason."""
         first, last = datetime.combine(start, time.min, UTC), datetime.combine(end, time.max, UTC)
         scenes, skipped = [], []
-        for item in self._search(bbox, first, last):
+        for item in self._search(self.collections, bbox, first, last):
             try:
                 scene = scene_from_item(item, partial(_resolve, item), keys=self.keys)
             except SceneRejected as error:
-                name = "".join(c if c.isprintable() else "?" for c in str(item.get("id"))[:200])
-                skipped.append(Skipped(name, str(error), failed=True))
+                skipped.append(Skipped(_printable(item), str(error), failed=True))
                 continue
             # A server may answer more than it was asked.
             if first <= scene.acquired <= last and (scene.bbox is None or touches(scene.bbox, bbox)):
@@ -58,6 +58,28 @@ class StacSource:
         kept = newest_versions(scenes)
         return SceneList(kept.scenes, (*sorted(skipped, key=lambda s: (s.scene_id, s.reason)), *kept.skipped))
 
+    def find_radar(self, bbox: Bbox, start: date, end: date, collection: str) -> RadarList:
+        """See RadarFinder. An API without the collection answers with nothing."""
+        first, last = datetime.combine(start, time.min, UTC), datetime.combine(end, time.max, UTC)
+        scenes, skipped = [], []
+        for item in self._search((collection,), bbox, first, last):
+            try:
+                # A server that does not know a collection may answer with another.
+                if not is_radar(item):
+                    continue
+                reason = unwanted(item)
+                if reason is not None:
+                    skipped.append(Skipped(_printable(item), reason))
+                    continue
+                scene = radar_from_item(item, partial(_resolve, item))
+            except SceneRejected as error:
+                skipped.append(Skipped(_printable(item), str(error), failed=True))
+                continue
+            if first <= scene.acquired <= last and (scene.bbox is None or touches(scene.bbox, bbox)):
+                scenes.append(scene)
+        kept = distinct(scenes)
+        return RadarList(kept.scenes, (*sorted(skipped, key=lambda s: (s.scene_id, s.reason)), *kept.skipped))
+
     def read(self, scene: Scene, bands: Sequence[str], geobox: GeoBox) -> NDArray[np.uint16]:
         """See Source."""
         return read_assets(scene, bands, geobox)
@@ -66,19 +88,19 @@ class StacSource:
         """See Source."""
         return overview_assets(scene, bands, side_px)
 
-    def _search(self, bbox: Bbox, first: datetime, last: datetime) -> list[dict[str, Any]]:
+    def _search(self, collections: Sequence[str], bbox: Bbox, first: datetime, last: datetime) -> list[dict[str, Any]]:
         retries = Retry(total=_RETRIES, backoff_factor=0.5, status_forcelist=(429, 502, 503, 504), allowed_methods=None)
         try:
             client = Client.open(self.url, stac_io=StacApiIO(timeout=_TIMEOUT_S, max_retries=retries))
             search = client.search(
-                collections=list(self.collections), bbox=bbox, datetime=(first, last), limit=_PAGE, max_items=None
+                collections=list(collections), bbox=bbox, datetime=(first, last), limit=_PAGE, max_items=None
             )
             items = list(islice(search.items_as_dicts(), _MOST_ITEMS + 1))
         # The libraries raise almost anything on an answer that is not what the standard promises.
         except Exception as error:
             found = " ".join(str(error).split())[:300]
             raise SourceUnavailable(
-                f"STAC API {self.url} did not answer a search of {', '.join(self.collections)} "
+                f"STAC API {self.url} did not answer a search of {', '.join(collections)} "
                 f"({type(error).__name__}: {found}); check source.url, the collection and the network, then run again"
             ) from error
         if len(items) > _MOST_ITEMS:
@@ -86,6 +108,11 @@ class StacSource:
                 f"STAC API {self.url} answers with more than {_MOST_ITEMS} items; shorten the periods or the area"
             )
         return [item for item in items if isinstance(item, dict)]
+
+
+def _printable(item: Mapping[str, Any]) -> str:
+    """The id of an item that may be broken, fit for a manifest."""
+    return "".join(c if c.isprintable() else "?" for c in str(item.get("id"))[:200])
 
 
 def _resolve(item: Mapping[str, Any], href: str) -> str:
