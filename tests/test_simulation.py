@@ -15,13 +15,15 @@ from pipeline.areas.lattice import from_lonlat, to_lonlat
 from pipeline.simulation import rendering, spectra
 from pipeline.simulation.atmosphere import Sky, make_sky, observe, shadow_shift_px
 from pipeline.simulation.classification import classify, halve
+from pipeline.simulation.cohorts import Cohort
 from pipeline.simulation.landcover import make_landscape
 from pipeline.simulation.look import greenness_of, plan_looks
 from pipeline.simulation.noise import enlarge, normals, stream, value_noise
 from pipeline.simulation.rendering import cut, render
-from pipeline.simulation.scenario import Cohort, Granule, scenario_of
+from pipeline.simulation.scenario import Granule, scenario_of
+from pipeline.simulation.stages import NEVER
 from pipeline.simulation.terrain import extent_of
-from pipeline.simulation.workings import NEVER, day_number, make_workings
+from pipeline.simulation.workings import day_number, make_workings
 
 DRY, WET = date(2022, 2, 10), date(2022, 9, 10)
 
@@ -37,6 +39,8 @@ def scenario():
         villages=1,
         burns=6,
         cohorts=(Cohort("active", ((2016, 3), (2019, 10)), (120, 300), (1, 1, 1, 1)),),
+        years=3,
+        later=(),
     )
 
 
@@ -144,8 +148,8 @@ def test_fields_are_bare_in_the_dry_season_and_green_in_the_wet(scenario, ground
     codes = [spectra.FIELD.code, spectra.BRIGHT_FIELD.code]
     dry, wet = (render(grounds[0], day, greenness_of(scenario, day), (0, 0)) for day in (DRY, WET))
     unburnt = grounds[0].burns[1][16:-16:4, 16:-16:4] == 0
-    fields = on_pixels(grounds[0], codes, rendering.year_of(DRY)) & unburnt
-    fields &= on_pixels(grounds[0], codes, rendering.year_of(WET))
+    fields = on_pixels(grounds[0], codes, rendering.year_of(DRY, 3)) & unburnt
+    fields &= on_pixels(grounds[0], codes, rendering.year_of(WET, 3))
     assert fields.sum() > 30
     assert np.median(ndvi(dry)[fields]) < 0.25
     assert np.median(ndvi(wet)[fields]) > 0.5

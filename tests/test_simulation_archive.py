@@ -21,7 +21,8 @@ from pipeline.areas.reading import read_areas
 from pipeline.errors import BadInput, StoreError
 from pipeline.simulation import scenario_area, scenario_names, scenario_periods, write_archive
 from pipeline.simulation.archive import make_archive
-from pipeline.simulation.scenario import Cohort, Granule, scenario_of
+from pipeline.simulation.cohorts import Cohort
+from pipeline.simulation.scenario import Granule, scenario_of
 
 BANDS_10M, BANDS_20M = ("B02", "B03", "B04", "B08"), ("B11", "B12", "SCL")
 
@@ -232,8 +233,9 @@ def lonlat_box(granule: Granule):
     return shapely.transform(box, lambda xy: np.column_stack(turn.transform(xy[:, 0], xy[:, 1])))
 
 
-def test_periods_are_three_dry_seasons_in_order():
-    periods = scenario_periods("carnot")
-    assert [period.name for period in periods] == ["dry-2021", "dry-2022", "dry-2023"]
-    assert periods[0].start == date(2020, 12, 1)
+@pytest.mark.parametrize(("name", "last"), [("carnot", 2025), ("demo", 2023), ("tortiya", 2025)])
+def test_periods_are_dry_seasons_in_order(name, last):
+    periods = scenario_periods(name)
+    assert [period.name for period in periods] == [f"dry-{year}" for year in range(2021, last + 1)]
+    assert periods[0].start == date(2020, 12, 15 if name == "tortiya" else 1)
     assert all(a.end < b.start for a, b in pairwise(periods))

@@ -1,4 +1,4 @@
-"""Land cover: what lies on the ground in each of three years, when it burns, and how its texture varies."""
+"""Land cover: what lies on the ground in each year, when it burns, and how its texture varies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shapely.geometry.base import BaseGeometry
 
 from pipeline.simulation import spectra
 from pipeline.simulation.noise import stream, value_noise
-from pipeline.simulation.scenario import CELL_M, YEARS, Scenario
+from pipeline.simulation.scenario import CELL_M, Scenario
 from pipeline.simulation.settlement import Village, dig_ponds, draw_settlement, lay_fields, place_villages, rounded
 from pipeline.simulation.terrain import Drainage, Extent, burn_in, make_drainage
 
@@ -24,8 +24,8 @@ BURN_STEP_DAYS = 2  # a burn raster counts steps since 15 November, from 1
 class Landscape:
     """Ground without workings, on cells of 2.5 m (y, x).
 
-    `covers` are codes of `spectra.COVERS` for three years (each from August); `burns` say for three dry seasons when a
-    cell burns (0: not); `brightness` and `moisture` are the texture fields, in 1/128.
+    `covers` are codes of `spectra.COVERS` for each year (from August); `burns` say for each dry season when a cell
+    burns (0: not); `brightness` and `moisture` are the texture fields, in 1/128.
     """
 
     extent: Extent
@@ -46,7 +46,7 @@ def make_landscape(scenario: Scenario, extent: Extent) -> Landscape:
     settled = draw_settlement(scenario, extent, villages)
     water = _channels(extent, drainage)
     covers = []
-    for year in range(YEARS):
+    for year in range(scenario.years):
         cover = natural.copy()
         farmed = burn_in(lay_fields(scenario, villages, year), extent.shape)
         # Fields stop at the channel and leave single trees standing.
@@ -59,7 +59,7 @@ def make_landscape(scenario: Scenario, extent: Extent) -> Landscape:
         np.copyto(cover, bars, where=(bars > 0) & channel)
         covers.append(cover)
     burnable = to_river > 60
-    burns = tuple(_burns(scenario, extent, season, burnable) for season in range(YEARS))
+    burns = tuple(_burns(scenario, extent, season, burnable) for season in range(scenario.years))
     fields = []
     for label, octaves in (
         ("brightness", ((2.6, 0.35), (6, 0.6), (16, 0.7), (64, 0.5))),

@@ -21,6 +21,7 @@ _BASELINES = (
     (date(2021, 6, 30), "03.01"),
     (OFFSET_SINCE, "04.00"),
     (date(2022, 12, 6), "05.09"),
+    (date(2023, 12, 13), "05.10"),
 )
 # Greenness by day of the year, linear between: 1 at the height of the rains, 0 when the humid savanna is driest;
 # the Sudanian savanna dries beyond that.

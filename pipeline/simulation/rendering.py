@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from pipeline.areas.lattice import from_lonlat, to_lonlat
 from pipeline.simulation import spectra
 from pipeline.simulation.landcover import BURN_STEP_DAYS, Landscape
-from pipeline.simulation.scenario import CELL_M, FINE_PER_PIXEL, PAD_CELLS, YEARS, Granule
+from pipeline.simulation.scenario import CELL_M, FINE_PER_PIXEL, PAD_CELLS, Granule
+from pipeline.simulation.stages import BARE, UNDUG, YOUNG, stage
 from pipeline.simulation.terrain import Extent
 from pipeline.simulation.workings import Workings, day_number
 
@@ -33,7 +34,13 @@ class Ground:
     opens: NDArray[np.int16]
     ponds: NDArray[np.int16]
     regrows: NDArray[np.int16]
+    reopens: NDArray[np.int16]
     sites: NDArray[np.int32]
+
+    @property
+    def days(self) -> tuple[NDArray[np.int16], ...]:
+        """The layers that `stages` takes."""
+        return self.opens, self.ponds, self.regrows, self.reopens
 
 
 def cut(landscape: Landscape, workings: Workings, granule: Granule) -> Ground:
@@ -53,6 +60,7 @@ def cut(landscape: Landscape, workings: Workings, granule: Granule) -> Ground:
         take(workings.opens),
         take(workings.ponds),
         take(workings.regrows),
+        take(workings.reopens),
         workings.sites,
     )
 
@@ -86,15 +94,15 @@ def cell_index(extent: Extent, granule: Granule, cell_m: float, pad: int) -> tup
     return found[0], found[1]
 
 
-def year_of(day: date) -> int:
-    """Index of the land-cover year of a day: each runs from August, the first also covers all before."""
-    return min(max(day.year - 2020 - (day.month < 8), 0), YEARS - 1)
+def year_of(day: date, years: int) -> int:
+    """Index of the land-cover year of a day: each runs from August; the first covers all before, the last all after."""
+    return min(max(day.year - 2020 - (day.month < 8), 0), years - 1)
 
 
-def burn_season(day: date) -> tuple[int, int]:
+def burn_season(day: date, years: int) -> tuple[int, int]:
     """Index of the dry season whose burns may show on a day, and days since its 15 November."""
     year = day.year - (day < date(day.year, 11, 15))
-    return min(max(year - 2020, 0), YEARS - 1), (day - date(year, 11, 15)).days if year >= 2020 else -1
+    return min(max(year - 2020, 0), years - 1), (day - date(year, 11, 15)).days if year >= 2020 else -1
 
 
 def burn_stages(days_since_start: int) -> NDArray[np.uint8]:
@@ -119,31 +127,41 @@ def burnable_codes() -> NDArray[np.bool_]:
 
 def render(ground: Ground, day: date, greenness: float, shift: tuple[int, int]) -> NDArray[np.int32]:
     """Surface reflectance x 10 000 of a day, (6, rows, cols) at 10 m; `shift` is misregistration in cells (y, x)."""
-    season, since = burn_season(day)
-    planes = gather(
-        ground.covers[year_of(day)],
+    planes = mean_of_cells(ground, day, spectra.lookup(ground.sites, greenness), shift)
+    softened: NDArray[np.int32] = soften(planes, 1, 6)
+    return softened
+
+
+def mean_of_cells(
+    ground: Ground, day: date, table: NDArray[np.int32], shift: tuple[int, int] = (0, 0)
+) -> NDArray[np.int32]:
+    """Mean (band, rows, cols) over each pixel's cells on a day, by a table (code, 3, band) as `spectra.lookup` gives."""
+    years = len(ground.covers)
+    season, since = burn_season(day, years)
+    planes: NDArray[np.int32] = gather(
+        ground.covers[year_of(day, years)],
         ground.burns[season],
         burn_stages(since),
         burnable_codes(),
-        (ground.number, ground.opens, ground.ponds, ground.regrows),
+        (ground.number, *ground.days),
         ground.brightness,
         ground.moisture,
-        spectra.lookup(ground.sites, greenness),
+        table,
         day_number(day),
         PAD_CELLS + shift[0],
         PAD_CELLS + shift[1],
         (ground.granule.rows, ground.granule.cols),
     )
-    softened: NDArray[np.int32] = soften(planes)
-    return softened
+    return planes
 
 
 @njit(cache=True, nogil=True)
-def gather(cover, burn, stages, burnable, work, brightness, moisture, table, day, row0, col0, shape):  # type: ignore[no-untyped-def]
-    """Mean reflectance (6, y, x) over the 4 x 4 cells of each pixel, in whole numbers only."""
-    number, opens, ponds, regrows = work
-    out = np.empty((6, shape[0], shape[1]), np.int32)
-    total = np.empty(6, np.int64)
+def gather(cover, burn, steps, burnable, work, brightness, moisture, table, day, row0, col0, shape):  # type: ignore[no-untyped-def]
+    """Mean (band, y, x) over the 4 x 4 cells of each pixel, in whole numbers only."""
+    number, opens, ponds, regrows, reopens = work
+    bands = table.shape[2]
+    out = np.empty((bands, shape[0], shape[1]), np.int32)
+    total = np.empty(bands, np.int64)
     for y in range(shape[0]):
         for x in range(shape[1]):
             total[:] = 0
@@ -153,37 +171,38 @@ def gather(cover, burn, stages, burnable, work, brightness, moisture, table, day
                     c = col0 + x * FINE_PER_PIXEL + dx
                     code = np.int64(cover[r, c])
                     if burn[r, c] > 0 and burnable[code]:
-                        stage = stages[burn[r, c]]
-                        if stage != 255:
-                            code = np.int64(stage)
-                    if number[r, c] > 0 and day >= opens[r, c]:
-                        if day >= regrows[r, c]:
-                            code = np.int64(23) if day < regrows[r, c] + 300 else np.int64(24)
-                        else:
-                            wet = 1 if day >= ponds[r, c] else 0
-                            code = 32 + 2 * (np.int64(number[r, c]) - 1) + wet
+                        burnt = steps[burn[r, c]]
+                        if burnt != 255:
+                            code = np.int64(burnt)
+                    if number[r, c] > 0:
+                        now = stage(day, opens[r, c], ponds[r, c], regrows[r, c], reopens[r, c])
+                        if now >= YOUNG:
+                            code = np.int64(23 + now - YOUNG)
+                        elif now != UNDUG:
+                            code = 32 + 2 * (np.int64(number[r, c]) - 1) + now - BARE
                     light, damp = np.int64(brightness[r, c]), np.int64(moisture[r, c])
-                    for band in range(6):
+                    for band in range(bands):
                         swing = table[code, 1, band] * light + table[code, 2, band] * damp
                         total[band] += table[code, 0, band] * 128 + swing
-            for band in range(6):
+            for band in range(bands):
                 out[band, y, x] = max(total[band] // (128 * 16), 30)
     return out
 
 
 @njit(cache=True, nogil=True)
-def soften(planes):  # type: ignore[no-untyped-def]
-    """The sensor's point spread: 1-6-1 weights along both axes, edges repeated."""
+def soften(planes, side, centre):  # type: ignore[no-untyped-def]
+    """A point spread in whole numbers: side-centre-side weights along both axes, edges repeated, rounded half up."""
     bands, rows, cols = planes.shape
     out = np.empty_like(planes)
-    line = np.empty((rows, cols), np.int32)
+    line = np.empty((rows, cols), np.int64)
+    total = (2 * side + centre) ** 2
     for band in range(bands):
         for y in range(rows):
             up, down = max(y - 1, 0), min(y + 1, rows - 1)
             for x in range(cols):
-                line[y, x] = planes[band, up, x] + 6 * planes[band, y, x] + planes[band, down, x]
+                line[y, x] = side * (planes[band, up, x] + planes[band, down, x]) + centre * planes[band, y, x]
         for y in range(rows):
             for x in range(cols):
                 left, right = max(x - 1, 0), min(x + 1, cols - 1)
-                out[band, y, x] = (line[y, left] + 6 * line[y, x] + line[y, right] + 32) // 64
+                out[band, y, x] = (side * (line[y, left] + line[y, right]) + centre * line[y, x] + total // 2) // total
     return out

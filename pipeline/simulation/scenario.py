@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any, Literal
 
 from pipeline.config import Period
 from pipeline.errors import BadInput
+from pipeline.simulation.cohorts import Cohort, first_cohorts, later_cohorts
 
 FINE_PER_PIXEL = 4  # ground is drawn in cells of 2.5 m
 CELL_M = 2.5
-YEARS = 3  # of land cover, each from August; one dry season in each
 PAD_CELLS = 16  # drawn around each granule, so that a misregistered look still finds ground
 
 
@@ -41,20 +42,23 @@ class Zone:
 
 
 @dataclass(frozen=True)
-class Cohort:
-    """Complexes with a common history: dates as (year, month) spans; counts by size class, smallest first."""
+class Orbit:
+    """One track of Sentinel-1: its number, first pass (every 24 days from there), UTC minute, and its bias in dB."""
 
-    name: str
-    opens: tuple[tuple[int, int], tuple[int, int]]
-    growth_days: tuple[int, int]
-    counts: tuple[int, int, int, int]
-    closes: tuple[tuple[int, int], tuple[int, int]] | None = None
-    closing_share: float = 0.0
+    state: Literal["ascending", "descending"]
+    relative: int
+    first: date
+    minute: int
+    bias_db: float
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """Everything an archive follows from; `world` is the drawn ground, in the zone of the first granule."""
+    """Everything an archive follows from.
+
+    `years` counts years of land cover, each from August and with one dry season; complexes of `later` are placed
+    after those of `cohorts`, so that a scenario keeps its ground when it grows longer.
+    """
 
     name: str
     title: str
@@ -74,30 +78,22 @@ class Scenario:
     cohorts: tuple[Cohort, ...]
     villages: int
     burns: int
+    years: int = 3
+    later: tuple[Cohort, ...] = ()
+    orbits: tuple[Orbit, ...] = ()
 
     def parameters(self) -> dict[str, Any]:
         """The scenario as plain values, for keys and records."""
-        return asdict(self)
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self), default=date.isoformat))
+        return plain
 
     def periods(self) -> tuple[Period, ...]:
-        """The three dry seasons; each is named by the year in which it ends."""
+        """The dry seasons; each is named by the year in which it ends."""
         (m0, d0), (m1, d1) = self.dry_start, self.dry_end
         return tuple(
             Period(name=f"dry-{year}", start=date(year - (m0 > m1), m0, d0), end=date(year, m1, d1))
-            for year in (2021, 2022, 2023)
+            for year in range(2021, 2021 + self.years)
         )
-
-
-def _cohorts(*counts: tuple[int, int, int, int]) -> tuple[Cohort, ...]:
-    active, closed, first, second, within, growing = counts
-    return (
-        Cohort("active", ((2016, 3), (2019, 10)), (120, 500), active),
-        Cohort("closed", ((2015, 3), (2018, 10)), (120, 500), closed, ((2019, 6), (2021, 9)), 1.0),
-        Cohort("between first and second", ((2021, 4), (2021, 9)), (40, 130), first, ((2022, 4), (2022, 9)), 0.2),
-        Cohort("between second and third", ((2022, 4), (2022, 9)), (40, 130), second),
-        Cohort("within a dry season", ((2022, 1), (2022, 2)), (30, 60), within),
-        Cohort("growing", ((2019, 3), (2020, 3)), (1300, 1700), growing),
-    )
 
 
 _CARNOT = Scenario(
@@ -120,9 +116,21 @@ _CARNOT = Scenario(
     dry_looks=8,
     wet_looks=6,
     after_looks=4,
-    cohorts=_cohorts((4, 3, 3, 2), (2, 2, 3, 1), (8, 6, 5, 3), (8, 5, 5, 3), (2, 1, 1, 0), (0, 0, 1, 2)),
+    cohorts=first_cohorts((4, 3, 3, 2), (2, 2, 3, 1), (8, 6, 5, 3), (8, 5, 5, 3), (2, 1, 1, 0), (0, 0, 1, 2)),
     villages=4,
     burns=26,
+    years=5,
+    later=later_cohorts(
+        third=(8, 5, 5, 3),
+        fourth=(8, 5, 5, 3),
+        within=(1, 1, 1, 0),
+        growing=(0, 0, 1, 2),
+        closed=(1, 2, 2, 1),
+        reopened=(0, 2, 3, 1),
+        pairs=(0, 1, 2, 1),
+        splits=(0, 0, 2, 1),
+    ),
+    orbits=(Orbit("descending", 80, date(2020, 4, 9), 4 * 60 + 51, -0.3),),
 )
 
 _DEMO = Scenario(
@@ -145,7 +153,7 @@ _DEMO = Scenario(
     dry_looks=6,
     wet_looks=3,
     after_looks=3,
-    cohorts=_cohorts((2, 2, 2, 1), (1, 1, 2, 0), (4, 3, 3, 2), (4, 3, 3, 2), (1, 0, 1, 0), (0, 0, 0, 1)),
+    cohorts=first_cohorts((2, 2, 2, 1), (1, 1, 2, 0), (4, 3, 3, 2), (4, 3, 3, 2), (1, 0, 1, 0), (0, 0, 0, 1)),
     villages=2,
     burns=10,
 )
@@ -172,9 +180,24 @@ _TORTIYA = Scenario(
     dry_looks=8,
     wet_looks=6,
     after_looks=4,
-    cohorts=_cohorts((3, 3, 2, 1), (2, 2, 2, 1), (6, 4, 4, 3), (6, 4, 4, 2), (1, 1, 1, 0), (0, 0, 1, 1)),
+    cohorts=first_cohorts((3, 3, 2, 1), (2, 2, 2, 1), (6, 4, 4, 3), (6, 4, 4, 2), (1, 1, 1, 0), (0, 0, 1, 1)),
     villages=3,
     burns=22,
+    years=5,
+    later=later_cohorts(
+        third=(6, 4, 4, 3),
+        fourth=(6, 4, 4, 2),
+        within=(1, 1, 1, 0),
+        growing=(0, 0, 1, 1),
+        closed=(1, 2, 2, 1),
+        reopened=(0, 2, 2, 1),
+        pairs=(0, 1, 2, 0),
+        splits=(0, 0, 2, 1),
+    ),
+    orbits=(
+        Orbit("ascending", 45, date(2020, 4, 6), 18 * 60 + 33, 0.3),
+        Orbit("descending", 147, date(2020, 4, 13), 6 * 60 + 28, -0.3),
+    ),
 )
 
 _SCENARIOS = {scenario.name: scenario for scenario in (_CARNOT, _DEMO, _TORTIYA)}

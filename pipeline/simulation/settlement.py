@@ -14,7 +14,7 @@ from shapely.geometry.base import BaseGeometry
 
 from pipeline.simulation import spectra
 from pipeline.simulation.noise import normals, stream
-from pipeline.simulation.scenario import YEARS, Scenario
+from pipeline.simulation.scenario import Scenario
 from pipeline.simulation.terrain import Drainage, Extent, burn_in
 
 
@@ -53,7 +53,7 @@ def draw_settlement(scenario: Scenario, extent: Extent, villages: tuple[Village,
     tracks = [_bent(rng, [(v.x, v.y), (v.x + 500, -50.0 if v.y < height / 2 else height + 50)], 45) for v in villages]
     cut = _bent(rng, [(first.x + 600, height + 50), (first.x + 900, height * 0.7), (width * 0.62, height * 0.86)], 70)
     layers = []
-    for year in range(YEARS):
+    for year in range(scenario.years):
         shapes: list[tuple[BaseGeometry, int]] = [(line.buffer(2.2), spectra.TRACK.code) for line in tracks]
         shapes.append((road.buffer(6.0), spectra.ROAD.code))
         if year >= 1:
@@ -125,6 +125,21 @@ def lay_fields(scenario: Scenario, villages: tuple[Village, ...], year: int) -> 
                 kind = spectra.CLEARING
             parcel = shapely.box(x - long, y - wide, x + long, y + wide)
             shapes.append((rounded(affinity.rotate(parcel, lean)), kind.code))
+        for since in range(
+            3, year + 1
+        ):  # later years go on clearing bush; the clearings of a year are fields in the next
+            shapes += _clearings(stream(scenario.seed, "clearings", number, since), village, since == year)
+    return shapes
+
+
+def _clearings(rng: np.random.Generator, village: Village, fresh: bool) -> list[tuple[BaseGeometry, int]]:
+    shapes: list[tuple[BaseGeometry, int]] = []
+    for _ in range(9):
+        away, bearing = village.radius + 300 + 1100 * rng.random(), 2 * math.pi * rng.random()
+        long, wide, lean = 25 + 60 * rng.random(), 20 + 40 * rng.random(), 180 * rng.random()
+        x, y = village.x + away * math.cos(bearing), village.y + away * math.sin(bearing)
+        parcel = affinity.rotate(shapely.box(x - long, y - wide, x + long, y + wide), lean)
+        shapes.append((rounded(parcel), spectra.CLEARING.code if fresh else spectra.FIELD.code))
     return shapes
 
 

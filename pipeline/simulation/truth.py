@@ -21,11 +21,13 @@ from pipeline.areas.lattice import to_lonlat
 from pipeline.config import Period
 from pipeline.simulation import spectra
 from pipeline.simulation.landcover import BURN_STEP_DAYS, Landscape
+from pipeline.simulation.lineage import lineage_of, outline_of
 from pipeline.simulation.rendering import Ground, burn_season, burnable_codes, year_of
 from pipeline.simulation.scenario import CELL_M, PAD_CELLS, Scenario
 from pipeline.simulation.scene_writer import write_json, write_raster
+from pipeline.simulation.stages import BARE, POND, UNDUG, stage
 from pipeline.simulation.terrain import Extent
-from pipeline.simulation.workings import Complex, Workings, day_number
+from pipeline.simulation.workings import Workings, day_number
 
 CLASSES = ("other", "bare workings", "pond in workings")
 CAUSES = (
@@ -44,15 +46,15 @@ def write_rasters(root: Path, scenario: Scenario, ground: Ground) -> None:
     """Per period, on the granule's 10 m pixels: class, cause, and percent of the pixel that is disturbed."""
     for period in scenario.periods():
         day = middle(period)
-        season, _ = burn_season(period.end)
+        season, _ = burn_season(period.end, scenario.years)
         since = (period.end - date(period.end.year - 1, 11, 15)).days
         planes = _tally(
-            ground.covers[year_of(day)],
+            ground.covers[year_of(day, scenario.years)],
             ground.burns[season],
             min(since // BURN_STEP_DAYS, 255),
             burnable_codes(),
             cause_codes(),
-            (ground.number, ground.opens, ground.ponds, ground.regrows),
+            (ground.number, *ground.days),
             day_number(day),
             (ground.granule.rows, ground.granule.cols),
         )
@@ -71,7 +73,7 @@ def cause_codes() -> NDArray[np.uint8]:
 
 @njit(cache=True, nogil=True)
 def _tally(cover, burn, last_step, burnable, causes, work, day, shape):  # type: ignore[no-untyped-def]
-    number, opens, ponds, regrows = work
+    number, opens, ponds, regrows, reopens = work
     kinds = np.zeros(shape, np.uint8)
     cause = np.zeros(shape, np.uint8)
     percent = np.zeros(shape, np.uint8)
@@ -82,15 +84,15 @@ def _tally(cover, burn, last_step, burnable, causes, work, day, shape):  # type:
             bare, wet = 0, 0
             for r in range(PAD_CELLS + 4 * y, PAD_CELLS + 4 * y + 4):
                 for c in range(PAD_CELLS + 4 * x, PAD_CELLS + 4 * x + 4):
-                    if number[r, c] > 0 and day >= opens[r, c]:
-                        if day >= regrows[r, c]:
-                            count[10] += 1
-                        else:
-                            count[9] += 1
-                            if day >= ponds[r, c]:
-                                wet += 1
-                            else:
-                                bare += 1
+                    now = UNDUG
+                    if number[r, c] > 0:
+                        now = stage(day, opens[r, c], ponds[r, c], regrows[r, c], reopens[r, c])
+                    if now in (BARE, POND):
+                        count[9] += 1
+                        bare += now == BARE
+                        wet += now == POND
+                    elif now != UNDUG:
+                        count[10] += 1
                     elif 0 < burn[r, c] <= last_step and burnable[cover[r, c]]:
                         count[1] += 1
                     else:
@@ -106,34 +108,25 @@ def _tally(cover, burn, last_step, burnable, causes, work, day, shape):  # type:
     return kinds, cause, percent
 
 
-def disturbed(workings: Workings, number: int, day: date) -> tuple[int, int]:
-    """Cells of one complex that are bare and that are under water on a day."""
-    found = workings.complexes[number - 1]
-    own, dug, wet, green = _windows(workings, found)
-    now = day_number(day)
-    active = own & (dug <= now) & (green > now)
-    ponds = int((active & (wet <= now)).sum())
-    return int(active.sum()) - ponds, ponds
-
-
-def _windows(workings: Workings, found: Complex) -> tuple[NDArray[Any], ...]:
-    window = np.s_[found.row : found.row + found.side, found.col : found.col + found.side]
-    own = workings.number[window] == found.number
-    return own, workings.opens[window], workings.ponds[window], workings.regrows[window]
-
-
 def complexes_geojson(scenario: Scenario, ground: Landscape, workings: Workings) -> dict[str, Any]:
-    """Every complex as the outline of all ground it ever disturbed, with its dates and its area in each period."""
+    """Every complex as the outline of all ground it ever disturbed, with dates, area in each period and lineage.
+
+    `opened` and `complete` bound its first growth. `joins` names each other complex whose disturbed ground comes nearer
+    than 30 m, with the first such period; `parts` counts per period the parts of 0.1 ha or more that lie 30 m or more
+    apart, `splits` the periods in which one part has become several. `radar_rise_db` is in the manner of
+    `Complex.rise_db`, None where no radar was simulated.
+    """
     features = []
-    periods = scenario.periods()
-    for found in workings.complexes:
-        own, *_ = _windows(workings, found)
-        outline = _outline(own.astype(np.uint8), found.row, found.col, ground.extent, CELL_M)
+    days = {period.name: middle(period) for period in scenario.periods()}
+    lineage = lineage_of(workings, ground.extent, days)
+    for found, kin in zip(workings.complexes, lineage, strict=True):
+        own = workings.number[found.window] == found.number
+        outline = outline_of(own, found.row, found.col, ground.extent)
         per_cell = _CELL_M2 / 1e4 / _areal_scale(ground.extent, outline)
-        areas = {period.name: disturbed(workings, found.number, middle(period)) for period in periods}
+        areas = {name: workings.disturbed(found, day) for name, day in days.items()}
         features.append(
             _feature(
-                f"{scenario.name}-{found.number:03d}",
+                _identity(scenario, found.number),
                 _to_lonlat(outline, ground.extent.epsg),
                 {
                     "cohort": found.cohort,
@@ -143,12 +136,21 @@ def complexes_geojson(scenario: Scenario, ground: Landscape, workings: Workings)
                     "complete": found.complete.isoformat(),
                     "abandoned": found.abandoned and found.abandoned.isoformat(),
                     "regrown": found.regrown and found.regrown.isoformat(),
+                    "reopened": found.reopened and found.reopened.isoformat(),
                     "bare_ha": {name: round(bare * per_cell, 4) for name, (bare, _) in areas.items()},
                     "pond_ha": {name: round(pond * per_cell, 4) for name, (_, pond) in areas.items()},
+                    "parts": kin.parts,
+                    "splits": kin.splits,
+                    "joins": [{"id": _identity(scenario, other), "period": name} for other, name in kin.joins],
+                    "radar_rise_db": found.rise_db if scenario.orbits else None,
                 },
             )
         )
     return {"type": "FeatureCollection", "features": features}
+
+
+def _identity(scenario: Scenario, number: int) -> str:
+    return f"{scenario.name}-{number:03d}"
 
 
 def confusers_geojson(scenario: Scenario, ground: Landscape) -> dict[str, Any]:
@@ -156,7 +158,7 @@ def confusers_geojson(scenario: Scenario, ground: Landscape) -> dict[str, Any]:
     features: list[dict[str, Any]] = []
     causes = cause_codes()
     years = [causes[cover[2::4, 2::4]] for cover in ground.covers]
-    starts = (None, "2021-08-01", "2022-08-01", None)
+    starts = (None, *(f"{2020 + year}-08-01" for year in range(1, scenario.years)))
     for first in range(len(years)):
         for last in range(first, len(years)):
             held = years[first].copy()
@@ -178,7 +180,7 @@ def confusers_geojson(scenario: Scenario, ground: Landscape) -> dict[str, Any]:
             if scar.sum() < 4:
                 continue
             row, col = (4 * part.start for part in window)
-            outline = _outline(scar.astype(np.uint8), row, col, ground.extent, 4 * CELL_M)
+            outline = outline_of(scar, row, col, ground.extent, 4 * CELL_M)
             lit = date(2020 + season, 11, 15) + timedelta(days=BURN_STEP_DAYS * int(steps[window][scar].min()))
             dates = {"from": lit.isoformat(), "to": date(2021 + season, 5, 1).isoformat()}
             features.append(_confuser(scenario, len(features), "burn", outline, ground.extent, dates))
@@ -192,13 +194,6 @@ def _parts(plane: NDArray[np.uint8], extent: Extent) -> Iterator[tuple[int, Base
         outline = shapely.geometry.shape(geometry)
         if outline.area >= 400:
             yield int(value), outline
-
-
-def _outline(mask: NDArray[np.uint8], row: int, col: int, extent: Extent, cell_m: float) -> BaseGeometry:
-    """A mask as one (multi)polygon in metres of the extent's zone; `row`, `col` of its corner in cells of 2.5 m."""
-    at = Affine(cell_m, 0, extent.left + col * CELL_M, 0, -cell_m, extent.top - row * CELL_M)
-    parts = [shapely.geometry.shape(geometry) for geometry, _ in shapes(mask, mask=mask > 0, transform=at)]
-    return shapely.union_all(parts)
 
 
 def _areal_scale(extent: Extent, outline: BaseGeometry) -> float:
