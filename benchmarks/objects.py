@@ -20,13 +20,13 @@ from scipy import ndimage
 from benchmarks.accuracy_simulated import truth_plane
 from benchmarks.tables import table
 from pipeline.change import Candidates
-from pipeline.change.candidates import RADAR_NODATA
 from pipeline.change.objects import mapped_objects
 from pipeline.change.states import OUTSIDE, SEASONAL
 from pipeline.config import Change
 from pipeline.disturbance import PROBABILITY_SCALE
 from pipeline.disturbance.labels import OTHER, UNSURE, Labels
 from pipeline.disturbance.scores import PATCH_SHARE
+from pipeline.imagery.radar_raster import RADAR_NODATA
 from pipeline.imagery.scene import NODATA
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "amazon_mining"
@@ -187,7 +187,7 @@ def _candidates(row: NDArray[np.int64], col: NDArray[np.int64], probability: NDA
         days=np.repeat(none[:, np.newaxis], 4, axis=1),
         greenest=np.repeat(none[:, np.newaxis], 2, axis=1),
         season_looks=np.repeat(none[:, np.newaxis], 2, axis=1),
-        radar=np.full((1, 2, n), RADAR_NODATA, np.int16),
+        radar=np.full((1, 2, 2, n), RADAR_NODATA, np.int16),
         zone=np.zeros(n, np.int16),
         area_m2=np.full(n, 100.0),
     )

@@ -5,8 +5,8 @@ from datetime import date
 import numpy as np
 
 from pipeline.change import Candidates
-from pipeline.change.candidates import RADAR_NODATA
 from pipeline.config import Change, Period
+from pipeline.imagery.radar_raster import RADAR_NODATA
 from pipeline.imagery.scene import NODATA
 
 UNSEEN = -1
@@ -39,13 +39,14 @@ def ground(
     left=50000,
     area=100.0,
     radar=None,
+    around=(0.0,),
 ):
     """Candidates of percent maps (y, x), one a period, -1 unobserved; pixels below 50 % in all periods fall away.
 
     `pond` is the share of the probability that is pond (y, x); `greenest` NDVI before and after, one pair or one
     a period, each side seen in three looks unless `season_looks` gives others; the north-west pixel is (top, left) on
-    the lattice. `radar` is dB of the minimum over its surroundings, one (ascending, descending) pair a period with
-    numbers or maps (y, x), None where unknown.
+    the lattice. `radar` is dB of the minimum, one (ascending, descending) pair a period with numbers or maps (y, x),
+    None where unknown; `around` that of its surroundings.
     """
     percent = np.array(maps, np.int32)
     at = np.nonzero(percent.max(axis=0) >= 50)
@@ -68,19 +69,23 @@ def ground(
         days=np.where(unseen[:, None], NODATA, days[:, :, None]).astype(np.uint16),
         greenest=np.repeat(green[:, :, None], n, axis=2),
         season_looks=np.repeat(seen[:, :, None], n, axis=2).astype(np.uint16),
-        radar=backscatter(radar, percent.shape)[:, :, at[0], at[1]],
+        radar=backscatter(radar, percent.shape, around)[..., at[0], at[1]],
         zone=np.broadcast_to(np.array(zone, np.int16), percent.shape[1:])[at].astype(np.int16),
         area_m2=np.full(n, area),
     )
 
 
-def backscatter(pairs, shape):
-    """Planes (T, 2, y, x) of dB x 100 from a (ascending, descending) pair of numbers, maps or None a period."""
-    planes = np.full((shape[0], 2, *shape[1:]), RADAR_NODATA, np.int16)
+def backscatter(pairs, shape, around):
+    """Planes (T, 2, 2, y, x) of dB x 100 from an (ascending, descending) pair of numbers, maps or None a period.
+
+    The surroundings are at `around` dB, one a period or one for all, wherever the ground is known.
+    """
+    planes = np.full((shape[0], 2, 2, *shape[1:]), RADAR_NODATA, np.int16)
     for period, pair in enumerate(pairs or ()):
         for orbit, decibels in enumerate(pair):
             if decibels is not None:
-                planes[period, orbit] = np.rint(np.array(decibels) * 100)
+                planes[period, orbit, 0] = np.rint(np.array(decibels) * 100)
+                planes[period, orbit, 1] = round(around[min(period, len(around) - 1)] * 100)
     return planes
 
 

@@ -12,11 +12,11 @@ from pipeline.areas.lattice import TILE_PX, Tile, require_same
 from pipeline.config import Change
 from pipeline.errors import LatticeMismatch
 from pipeline.imagery.composite import Composite
+from pipeline.imagery.radar import RadarComposite, by_orbit
+from pipeline.imagery.radar_raster import RADAR_NODATA
 from pipeline.imagery.scene import NODATA
 
 PROBABILITY_SCALE = 10_000
-# Backscatter is dB x 100 in int16; this is no measurement.
-RADAR_NODATA = -32768
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Candidates:
     days       uint16 (T, 4, n)    days since 1970-01-01 of first, lower-median, upper-median, last clear look
     greenest   uint16 (T, 2, n)    (NDVI + 1) x 10 000 of the greenest look before and after; 65535 unseen
     season_looks uint16 (T, 2, n)  clear looks before and after that are far enough to show another season
-    radar      int16 (T, 2, n)     Sentinel-1, ascending and descending: minimum backscatter of the period above that
-                                   of the surroundings, dB x 100, mean of VV and VH; -32768 where looks are too few
+    radar      int16 (T, 2, 2, n)  Sentinel-1, ascending and descending: minimum backscatter of the ground and of its
+                                   surroundings, dB x 100, mean of VV and VH; -32768 where looks are too few
     zone       int16 (n,)          0 unassigned, i >= 1 the i-th declared zone
     area_m2    float64 (n,)        true area on the ellipsoid
     """
@@ -67,12 +67,12 @@ def candidates_of_tile(
     zone: NDArray[np.int16],
     cell_area: NDArray[np.float64],
     settings: Change,
-    radar: Sequence[NDArray[np.int16]] = (),
+    radar: Iterable[RadarComposite] = (),
 ) -> Candidates:
     """Watched pixels (zone >= 0) of a tile whose bare + pond reaches `weak` in at least one period.
 
     `maps` holds one (2, 512, 512) array of bare and pond probability x 10 000 a period (65535 not observed),
-    `composites` gives the composites they were made from, `radar` nothing or one (2, 512, 512) array a period. One
+    `composites` gives the composites they were made from, `radar` nothing or that of each period. One
     composite is held at a time, since periods may be hundreds. Raises LatticeMismatch if one is not on the tile.
     """
     side = (TILE_PX, TILE_PX)
@@ -103,18 +103,24 @@ def candidates_of_tile(
         days=np.stack(planes["days"]),
         greenest=np.stack(planes["greenest"]),
         season_looks=np.stack(planes["season_looks"]),
-        radar=_radar_at(radar, len(maps), at),
+        radar=_radar_at(tile, radar, len(maps), at),
         zone=zone[at].astype(np.int16),
         area_m2=cell_area[at].astype(np.float64),
     )
 
 
-def _radar_at(radar: Sequence[NDArray[np.int16]], periods: int, at: tuple[NDArray[np.intp], ...]) -> NDArray[np.int16]:
-    if not radar:
-        return np.full((periods, 2, at[0].size), RADAR_NODATA, np.int16)
-    if len(radar) != periods or any(plane.shape != (2, TILE_PX, TILE_PX) for plane in radar):
-        raise LatticeMismatch(f"radar planes {[plane.shape for plane in radar]}: expected (2, 512, 512) each period")
-    return np.stack([plane[:, at[0], at[1]] for plane in radar])
+def _radar_at(
+    tile: Tile, radar: Iterable[RadarComposite], periods: int, at: tuple[NDArray[np.intp], ...]
+) -> NDArray[np.int16]:
+    found = []
+    for composite in radar:
+        require_same(composite.geobox, tile.geobox)
+        found.append(composite.at(at[0], at[1]))
+    if not found:
+        return np.full((periods, 2, 2, at[0].size), RADAR_NODATA, np.int16)
+    if len(found) != periods:
+        raise LatticeMismatch(f"tile {tile.id}: radar of {len(found)} periods for {periods} maps; one each a period")
+    return by_orbit(found)
 
 
 def merge(parts: Sequence[Candidates]) -> Candidates:

@@ -12,7 +12,7 @@ from pipeline.change.candidates import PROBABILITY_SCALE
 from pipeline.change.clusters import Cluster, clusters, day_of, local_mask
 from pipeline.change.confidence import OPTICAL, RADAR, confidence, mean_probability
 from pipeline.change.objects import Classified, mapping_unit_m2
-from pipeline.change.radar import agrees, rises_db
+from pipeline.change.radar import speaks_for
 from pipeline.change.site import Site, SiteChange, State, Status
 from pipeline.change.sites import (
     OBSERVED_SHARE,
@@ -74,7 +74,7 @@ def _change(
     ground = loss if state == "recovered" else later
     evidence = gain if opened else ground
     status = _status(cluster, state, gain, before, after)
-    second = opened and agrees(rises_db(cluster, gain, before, after), radar.rise_db)
+    second = opened and speaks_for(cluster, gain, periods, before, after, radar.rise_db)
     sensors = (OPTICAL, RADAR) if second else (OPTICAL,)
     dates = (
         (day_of(cluster.days[before, 1, gain]), day_of(cluster.days[after, 2, gain]))

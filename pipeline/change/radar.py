@@ -2,15 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.change.candidates import RADAR_NODATA
 from pipeline.change.clusters import Cluster
+from pipeline.config import Period
+from pipeline.imagery.radar_raster import DB_SCALE, RADAR_NODATA
 
 # Of the ground, measured from an orbit in both periods, before that orbit has a say.
 MEASURED_SHARE = 0.5
-DB_SCALE = 100
+# Between the middles of two periods, by the calendar: farther apart, the ground differs by rain and crops alone.
+SAME_SEASON_DAYS = 45
+_YEAR_DAYS = 365.25
+
+
+def same_season(periods: Sequence[Period], before: int, after: int) -> int | None:
+    """The latest period up to `before` that lies in the season of `after`, by index; None if there is none."""
+    for period in range(before, -1, -1):
+        apart = abs(_middle(periods[after]) - _middle(periods[period])) % _YEAR_DAYS
+        if min(apart, _YEAR_DAYS - apart) <= SAME_SEASON_DAYS:
+            return period
+    return None
+
+
+def _middle(period: Period) -> float:
+    return (period.start.toordinal() + period.end.toordinal()) / 2
+
+
+def rise(earlier: NDArray[np.int16], later: NDArray[np.int16]) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """Rise of the ground (…) between two periods, dB x 100, and where it is known; from (2, …) ground and surroundings.
+
+    Rain and leaves raise backscatter far and wide: what the surroundings rose is taken off. What they fell is not
+    added, so that drying around a place that stayed as it was does not read as digging.
+    """
+    known = ((earlier != RADAR_NODATA) & (later != RADAR_NODATA)).all(axis=0)
+    ground, around = later.astype(np.int32) - earlier
+    return np.where(known, ground - np.maximum(around, 0), 0), known
 
 
 def rises_db(cluster: Cluster, ground: NDArray[np.bool_], before: int, after: int) -> tuple[float | None, float | None]:
@@ -19,23 +48,36 @@ def rises_db(cluster: Cluster, ground: NDArray[np.bool_], before: int, after: in
     The mean over an object is what beats speckle: a pixel's rise alone says little. None where an orbit
     measured less than half of the ground in both periods.
     """
-    return tuple(_rise(cluster, ground, orbit, before, after) for orbit in (0, 1))  # type: ignore[return-value]
+    ascending, descending = (_rise_db(cluster, ground, orbit, before, after) for orbit in (0, 1))
+    return ascending, descending
 
 
-def _rise(cluster: Cluster, ground: NDArray[np.bool_], orbit: int, before: int, after: int) -> float | None:
-    earlier, later = cluster.radar[before, orbit], cluster.radar[after, orbit]
-    measured = ground & (earlier != RADAR_NODATA) & (later != RADAR_NODATA)
+def _rise_db(cluster: Cluster, ground: NDArray[np.bool_], orbit: int, before: int, after: int) -> float | None:
+    rises, known = rise(cluster.radar[before, orbit], cluster.radar[after, orbit])
+    measured = ground & known
     if not ground.any() or cluster.share(measured, ground) < MEASURED_SHARE:
         return None
-    rise = later[measured].astype(np.int64) - earlier[measured]
-    return float(np.average(rise, weights=cluster.area_m2[measured])) / DB_SCALE
+    return float(np.average(rises[measured], weights=cluster.area_m2[measured])) / DB_SCALE
 
 
-def agrees(rises: tuple[float | None, float | None], threshold_db: float) -> bool:
+def agrees(rises: Sequence[float | None], threshold_db: float) -> bool:
     """Whether radar speaks for a change: an orbit rises by the threshold, and no orbit falls.
 
     The threshold is that of Forkuor et al. (2020), Remote Sensing 12, 911. An orbit that measured too little says
     nothing, neither for nor against.
     """
-    known = [rise for rise in rises if rise is not None]
-    return any(rise >= threshold_db for rise in known) and all(rise >= 0 for rise in known)
+    known = [value for value in rises if value is not None]
+    return any(value >= threshold_db for value in known) and all(value >= 0 for value in known)
+
+
+def speaks_for(
+    cluster: Cluster,
+    ground: NDArray[np.bool_],
+    periods: Sequence[Period],
+    before: int,
+    after: int,
+    threshold_db: float,
+) -> bool:
+    """Whether Sentinel-1 agrees that `ground` was newly disturbed between two periods, against the same season."""
+    reference = same_season(periods, before, after)
+    return reference is not None and agrees(rises_db(cluster, ground, reference, after), threshold_db)
