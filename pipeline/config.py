@@ -123,6 +123,37 @@ class Change(_Section):
         return self
 
 
+class LayerConfig(_Section):
+    """A file of polygons by whose units the footprint is told, beside the declared zones."""
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$", description="a short name of letters, digits, dots, hyphens"
+    )
+    path: Path = Field(description=".geojson, .gpkg or .shp, relative to the config")
+    table: str = Field(default="", max_length=200, description="of a GeoPackage with several tables, which")
+    id_field: str = Field(min_length=1, max_length=200, description="field that names each unit, once")
+    name_field: str = Field(default="", max_length=200, description="field with the name shown; default: id_field")
+    kind: Literal["official units", "protected areas", "indigenous lands", "concessions", "other"]
+    source: str = Field(min_length=1, max_length=200, description="who published it, such as 'WDPA'")
+    vintage: str = Field(min_length=1, max_length=200, description="the day or year for which it holds")
+    licence: str = Field(min_length=1, max_length=200, description="the terms under which it came, or 'not stated'")
+
+    @model_validator(mode="after")
+    def _not_the_zones(self) -> LayerConfig:
+        if self.name == "zones":
+            raise ValueError("name 'zones' is that of the declared zones; choose another")
+        return self
+
+
+class Footprint(_Section):
+    """How areas are told over time and to others."""
+
+    min_observed_share: float = Field(
+        default=0.5, gt=0, le=1, description="of a unit's ground; a period that saw less does not enter its trend"
+    )
+    licence: str = Field(default="", max_length=200, description="terms under which delve.csv is given to others")
+
+
 class Reports(_Section):
     """What is written for people."""
 
@@ -154,10 +185,18 @@ class Config(_Section):
     radar: Radar = Field(default_factory=Radar)
     disturbance: Disturbance = Field(default_factory=Disturbance)
     change: Change = Field(default_factory=Change)
+    layers: tuple[LayerConfig, ...] = Field(default=(), description="files of units to tell the footprint by")
+    footprint: Footprint = Field(default_factory=Footprint)
     reports: Reports = Field(default_factory=Reports)
     run: Run = Field(default_factory=Run)
 
     @model_validator(mode="after")
     def _periods_apart(self) -> Config:
         require_apart(self.periods)
+        return self
+
+    @model_validator(mode="after")
+    def _layers_apart(self) -> Config:
+        if len({layer.name for layer in self.layers}) < len(self.layers):
+            raise ValueError("two layers share a name")
         return self

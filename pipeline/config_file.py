@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin
@@ -14,9 +14,10 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from pipeline.areas import Area, read_areas
-from pipeline.config import Config
+from pipeline.config import Config, LayerConfig
 from pipeline.disturbance import find_model
 from pipeline.errors import BadInput, ModelError, Problems
+from pipeline.footprint import Layer, read_layers
 from pipeline.simulation import scenario_names
 
 MAX_BYTES = 1_000_000
@@ -25,12 +26,13 @@ _Path = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class ConfigFile:
-    """A validated programme: where it lies, its text as given, its settings and its areas."""
+    """A validated programme: where it lies, its text as given, its settings, its areas and its layers of units."""
 
     path: Path
     text: str
     config: Config
     areas: tuple[Area, ...]
+    layers: tuple[Layer, ...] = ()
 
     @property
     def base(self) -> Path:
@@ -66,9 +68,11 @@ def read_config(path: Path) -> ConfigFile:
     areas, area_problems = _read_named_areas(path.parent, data)
     problems += area_problems
     problems += list(_missing_inputs(path.parent, data, lines))
+    layers, layer_problems = _read_named_layers(path.parent, config.layers if config else (), areas)
+    problems += layer_problems
     if problems or config is None:
         raise Problems(str(path), problems)
-    return ConfigFile(path.resolve(), text, config, areas)
+    return ConfigFile(path.resolve(), text, config, areas, layers)
 
 
 def _parse(path: Path, text: str, lines: dict[_Path, int], problems: list[str]) -> Any:
@@ -201,6 +205,16 @@ def _read_named_areas(base: Path, data: Mapping[Hashable, Any]) -> tuple[tuple[A
         return (), list(error.problems)
     except BadInput as error:
         return (), [str(error)]
+
+
+def _read_named_layers(
+    base: Path, settings: Sequence[LayerConfig], areas: Sequence[Area]
+) -> tuple[tuple[Layer, ...], list[str]]:
+    """The layers of units, or what is wrong with them; they are placed on the areas, so not read without."""
+    try:
+        return read_layers(settings, base, areas) if areas else (), []
+    except Problems as error:
+        return (), list(error.problems)
 
 
 def _missing_inputs(base: Path, data: Mapping[Hashable, Any], lines: Mapping[_Path, int]) -> Iterator[str]:

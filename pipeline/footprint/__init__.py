@@ -1,5 +1,35 @@
 """Footprint: areas by zone and period, with what was not observed."""
 
-from pipeline.footprint.areas_by_zone import Footprint, FootprintRow, TileAreas, build_footprint, tile_areas
+from pipeline.footprint.areas_by_zone import Footprint, FootprintRow, build_footprint, footprint_of
+from pipeline.footprint.counting import (
+    CommonGround,
+    LayerSums,
+    TileAreas,
+    common_ground,
+    sum_common,
+    sum_layers,
+    tile_areas,
+)
+from pipeline.footprint.layer_files import read_layers
+from pipeline.footprint.layers import Layer, UnitsNear
+from pipeline.footprint.trends import Trends, build_trends, entering_periods
 
-__all__ = ["Footprint", "FootprintRow", "TileAreas", "build_footprint", "tile_areas"]
+__all__ = [
+    "CommonGround",
+    "Footprint",
+    "FootprintRow",
+    "Layer",
+    "LayerSums",
+    "TileAreas",
+    "Trends",
+    "UnitsNear",
+    "build_footprint",
+    "build_trends",
+    "common_ground",
+    "entering_periods",
+    "footprint_of",
+    "read_layers",
+    "sum_common",
+    "sum_layers",
+    "tile_areas",
+]

@@ -167,7 +167,7 @@ def _without_images(css: str) -> str:
 
 
 def _areas(result: RunResult) -> folium.GeoJson:
-    rows = {row.zone_id: row for row in result.footprint.rows if row.period == result.after.name}
+    rows = {row.zone_id: row for row in result.footprint.of() if row.period == result.after.name}
     features = []
     for area in result.areas:
         row = rows.get(area.zone_id)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import config
-from pipeline.areas import TILE_PX, Area, Tile, cell_area_m2, zone_index, zones_of
+from pipeline.areas import TILE_PX, Area, Tile, cell_area_m2, zone_index
 from pipeline.change import (
     Candidates,
     Classified,
@@ -25,7 +25,22 @@ from pipeline.change import (
     state_raster,
 )
 from pipeline.errors import StoreError
-from pipeline.footprint import Footprint, TileAreas, build_footprint, tile_areas
+from pipeline.footprint import (
+    CommonGround,
+    Footprint,
+    Layer,
+    LayerSums,
+    TileAreas,
+    Trends,
+    UnitsNear,
+    build_trends,
+    common_ground,
+    entering_periods,
+    footprint_of,
+    sum_common,
+    sum_layers,
+    tile_areas,
+)
 from pipeline.imagery import NODATA, PLANE_NAMES, Composite
 from pipeline.runs.execute import Failure
 from pipeline.runs.store import Store, content_key
@@ -102,13 +117,27 @@ def find_candidates(stack: Stack) -> Candidates:
 
 
 @dataclass(frozen=True)
+class TileLayer:
+    """What a tile needs of a layer: the units about it, and how many the whole layer has. The first is the zones'."""
+
+    near: UnitsNear
+    n_units: int
+
+
+def _indices(tile: Tile, zone: NDArray[np.int16], layers: Sequence[TileLayer]) -> list[NDArray[Any]]:
+    """Unit of each pixel in each layer; that of the zones is known."""
+    return [zone, *(layer.near.index(tile, zone >= 0) for layer in layers[1:])]
+
+
+@dataclass(frozen=True)
 class FinishTask:
-    """One tile with the classes (T, n) that the object step gave to its candidates."""
+    """One tile with the classes (T, n) that the object step gave to its candidates, and its part of each layer."""
 
     stack: Stack
     candidates: Candidates
     classes: NDArray[np.uint8]
     key: str
+    layers: tuple[TileLayer, ...]
 
 
 def finish_tile(task: FinishTask) -> TileAreas:
@@ -122,12 +151,38 @@ def finish_tile(task: FinishTask) -> TileAreas:
         planes = np.concatenate([classes, state_raster(classes[-2], classes[-1])[np.newaxis]])
     names = [f"class of period {i + 1}" for i in range(n_periods)] + ["change state"] * (len(planes) - n_periods)
     stack.store.put_planes(CLASSES, task.key, planes, stack.tile.geobox, names, {})
-    return tile_areas(stack.tile, classes, zone, cell_area_m2(stack.tile), len(zones_of(stack.areas)))
+    return tile_areas(
+        stack.tile,
+        classes,
+        _indices(stack.tile, zone, task.layers),
+        cell_area_m2(stack.tile),
+        [layer.n_units for layer in task.layers],
+        [layer.near.shared(stack.tile) for layer in task.layers],
+    )
+
+
+@dataclass(frozen=True)
+class CommonTask:
+    """One tile with the periods (T, units + 1) that enter the trend of each unit of each layer, the programme first."""
+
+    stack: Stack
+    key: str
+    layers: tuple[TileLayer, ...]
+    enters: tuple[NDArray[np.bool_], ...]
+
+
+def find_common_ground(task: CommonTask) -> list[CommonGround]:
+    """Ground that was observed in every entering period, of the programme and of the units of each layer."""
+    stack, zone = task.stack, task.stack.zone
+    classes = stack.store.get_planes(CLASSES, task.key)[: len(stack.keys)]
+    indices = [np.minimum(zone, 0), *_indices(stack.tile, zone, task.layers)]
+    area = cell_area_m2(stack.tile)
+    return [common_ground(classes, index, area, enters) for index, enters in zip(indices, task.enters, strict=True)]
 
 
 @dataclass(frozen=True)
 class Assembled:
-    """What all maps together tell.
+    """What all maps together tell; `sums` are those of the zones, then of each layer.
 
     `class_keys` name the stored classes of each tile; `unseen` are tiles of which a period, by number, shows no
     watched ground at all.
@@ -136,6 +191,8 @@ class Assembled:
     sites: tuple[Site, ...]
     changes: tuple[SiteChange, ...]
     footprint: Footprint
+    trends: Trends
+    sums: tuple[LayerSums, ...]
     class_keys: Mapping[Tile, str]
     unseen: frozenset[tuple[Tile, int]]
 
@@ -143,12 +200,16 @@ class Assembled:
 def assemble(
     tiles: Sequence[Stack],
     periods: Sequence[config.Period],
-    areas: tuple[Area, ...],
+    layers: Sequence[Layer],
     settings: config.Change,
+    footprint: config.Footprint,
     key: str,
     run_tasks: RunTasks,
 ) -> Assembled:
-    """Join the maps of all tiles and periods; raises StoreError if a tile's stored results cannot be read back."""
+    """Join the maps of all tiles and periods; `layers` begin with that of the declared zones.
+
+    Raises StoreError if a tile's stored results cannot be read back.
+    """
     found = _whole(run_tasks(find_candidates, tiles, "candidates"))
     by_zone: dict[int, list[Candidates]] = {}
     for stack, part in zip(tiles, found, strict=True):
@@ -158,11 +219,22 @@ def assemble(
     changes = build_changes(classified, sites, periods, settings, len(periods) - 2, len(periods) - 1)
     zones = {zone.epsg: zone for zone in classified}
     class_keys = {stack.tile: content_key(change=key, tile=stack.tile.id) for stack in tiles}
-    tasks = [FinishTask(s, *_part(zones[s.tile.epsg], s.tile), class_keys[s.tile]) for s in tiles]
+    parts = [tuple(TileLayer(layer.near(s.tile), len(layer.units)) for layer in layers) for s in tiles]
+    tasks = [
+        FinishTask(s, *_part(zones[s.tile.epsg], s.tile), class_keys[s.tile], part)
+        for s, part in zip(tiles, parts, strict=True)
+    ]
     measured = _whole(run_tasks(finish_tile, tasks, "classes"))
     per_tile = dict(zip(class_keys, measured, strict=True))
     unseen = frozenset((tile, t) for tile, part in per_tile.items() for t in part.periods_unseen())
-    return Assembled(sites, changes, build_footprint(per_tile, areas, periods), class_keys, unseen)
+    sums = sum_layers(per_tile, layers, periods)
+    told = (sums[0].merged(), *sums)
+    enters = tuple(entering_periods(part, footprint.min_observed_share) for part in told)
+    common_tasks = [CommonTask(s, class_keys[s.tile], p, enters) for s, p in zip(tiles, parts, strict=True)]
+    by_tile = _whole(run_tasks(find_common_ground, common_tasks, "trends"))
+    common = [sum_common((found[i] for found in by_tile), part) for i, part in enumerate(told)]
+    trends = build_trends(told, common, enters, periods, settings.minimum_mapping_unit_ha, footprint.min_observed_share)
+    return Assembled(sites, changes, footprint_of(sums, periods), trends, sums, class_keys, unseen)
 
 
 def _whole(results: Sequence[R | Failure]) -> list[R]:

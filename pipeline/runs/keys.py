@@ -8,6 +8,7 @@ from datetime import date
 from pipeline import config
 from pipeline.areas import Tile
 from pipeline.config_file import ConfigFile
+from pipeline.footprint import Layer
 from pipeline.imagery import LookPlan, Scene
 from pipeline.runs.store import code_version, content_key
 
@@ -48,14 +49,18 @@ def change_key(
     areas_sha256: str,
     periods: Sequence[config.Period],
     settings: config.Change,
+    layers: Sequence[Layer],
+    min_observed_share: float,
 ) -> str:
-    """Key of what follows from all maps together: sites, changes, classes and areas."""
+    """Key of what follows from all maps together: sites, changes, classes and areas, by zone and by each layer."""
     return content_key(
         format=STORE_FORMAT,
         maps=maps,
         areas=areas_sha256,
         periods=periods,
         settings=settings,
+        layers=[layer.identity() for layer in layers],
+        min_observed_share=min_observed_share,
         code=code_version("areas", "change", "footprint"),
     )
 
@@ -74,5 +79,8 @@ def run_key(
         limits=limits,
         failed=failed,
         zones=[[a.zone_id, a.name, a.status_at(as_of), a.boundary_vintage, a.boundary_source] for a in file.areas],
+        places=[[a.country, a.admin1] for a in file.areas],
+        licence=file.config.footprint.licence,
+        source=file.config.source.kind,
         code=code_version("reports", "runs"),
     )

@@ -17,6 +17,7 @@ from pipeline.areas import areas_hash, overlaps
 from pipeline.config_file import read_config
 from pipeline.disturbance import limits_of
 from pipeline.errors import BadInput, StoreError
+from pipeline.footprint import Layer
 from pipeline.reports import summary
 from pipeline.runs.assemble import Assembled, assemble, stacks
 from pipeline.runs.execute import Executor, Failure, open_executor
@@ -109,7 +110,9 @@ def run_programme(path: Path, options: RunOptions, reporter: Reporter | None = N
         with clock.step("maps"):
             plan, rejected, outcomes = _make_maps(plan, store, executor, reporter)
         keys = [_keys(outcome) for outcome in outcomes]
-        maps_key = change_key(keys, areas_hash(file.areas), plan.periods, file.config.change)
+        floor = file.config.footprint.min_observed_share
+        areas_key = areas_hash(file.areas)
+        maps_key = change_key(keys, areas_key, plan.periods, file.config.change, file.layers, floor)
         failed = Work(plan, rejected, outcomes, frozenset()).failed
         run_hash = run_key(maps_key, file, options.as_of, limits_of(plan.model), failed)
         earlier = _earlier_run(home, run_hash)
@@ -119,7 +122,10 @@ def run_programme(path: Path, options: RunOptions, reporter: Reporter | None = N
         with clock.step("change"):
             tiles = stacks(outcomes, plan.tiles, len(plan.periods), file.areas, file.config.change, store)
             run_tasks = partial(_map, executor, reporter)
-            assembled = assemble(tiles, plan.periods, file.areas, file.config.change, maps_key, run_tasks)
+            layers = (Layer.of_zones(file.areas), *file.layers)
+            assembled = assemble(
+                tiles, plan.periods, layers, file.config.change, file.config.footprint, maps_key, run_tasks
+            )
     work = Work(plan, rejected, outcomes, assembled.unseen)
     reporter.say("writing rasters, reports and the map")
     return _write(home, run_id, maps_key, work, assembled, store, clock)

@@ -1,0 +1,102 @@
+"""Layers of units: the declared zones, and the units of any file of polygons that the footprint is told by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from pipeline.areas.area import Area, areas_hash, geodesic_area_km2, zones_of
+from pipeline.areas.lattice import PIXEL_M, Tile
+from pipeline.areas.zones import NOT_WATCHED, zone_index
+
+ZONES = "zones"
+UNASSIGNED, TOTAL = "unassigned", "total"
+_MARGIN_DEG = 0.02
+
+
+@dataclass(frozen=True)
+class UnitsNear:
+    """Units of a layer about one tile: `numbers` as in the layer, from 1; `doubtful` those that meet another one."""
+
+    numbers: tuple[int, ...]
+    units: tuple[Area, ...]
+    doubtful: tuple[Area, ...]
+
+    def index(self, tile: Tile, watched: NDArray[np.bool_]) -> NDArray[np.int32]:
+        """Unit of each pixel by its centre, (512, 512): -1 not watched, 0 in none; the first declared wins."""
+        here = np.maximum(zone_index(tile, self.units), 0) if self.units else np.zeros(watched.shape, np.int16)
+        index: NDArray[np.int32] = np.array([0, *self.numbers], np.int32)[here]
+        index[~watched] = NOT_WATCHED
+        return index
+
+    def shared(self, tile: Tile) -> NDArray[np.bool_] | None:
+        """Pixels whose centre lies in more than one unit, (512, 512); None where no units meet."""
+        if len(self.doubtful) < 2:
+            return None
+        claims = sum((zone_index(tile, [unit]) > 0).astype(np.uint16) for unit in self.doubtful)
+        shared: NDArray[np.bool_] = np.asarray(claims) > 1
+        return shared
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Units that do not depend on what is watched; each has its own figures. `files` holds the SHA-256 of each file."""
+
+    name: str
+    units: tuple[Area, ...]
+    kind: str = "declared zones"
+    source: str = ""
+    vintage: str = ""
+    licence: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of_zones(cls, areas: Sequence[Area]) -> Layer:
+        """The declared zones as the first of the layers."""
+        return cls(ZONES, zones_of(areas))
+
+    @cached_property
+    def _tree(self) -> shapely.STRtree:
+        return shapely.STRtree([unit.geometry for unit in self.units])
+
+    @cached_property
+    def _overlapping(self) -> frozenset[int]:
+        """Positions of units that share at least a pixel of ground with another."""
+        shapes = [unit.geometry for unit in self.units]
+        pairs = self._tree.query(shapes, "intersects").T
+        found: set[int] = set()
+        for a, b in pairs[pairs[:, 0] < pairs[:, 1]].tolist():
+            shared = shapely.intersection(shapes[a], shapes[b])
+            if geodesic_area_km2(shared) * 1e6 >= PIXEL_M**2:
+                found |= {a, b}
+        return frozenset(found)
+
+    def near(self, tile: Tile) -> UnitsNear:
+        """The units about a tile, so that a task need not carry the whole layer."""
+        box = tile.geobox.geographic_extent.boundingbox
+        margin = (box.left - _MARGIN_DEG, box.bottom - _MARGIN_DEG, box.right + _MARGIN_DEG, box.top + _MARGIN_DEG)
+        near = sorted(self._tree.query(shapely.box(*margin)).tolist()) if self.units else []
+        return UnitsNear(
+            tuple(i + 1 for i in near),
+            tuple(self.units[i] for i in near),
+            tuple(self.units[i] for i in near if i in self._overlapping),
+        )
+
+    def identity(self) -> dict[str, Any]:
+        """What decides the layer's figures and how they are told."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "source": self.source,
+            "vintage": self.vintage,
+            "licence": self.licence,
+            "files": dict(self.files),
+            "units": areas_hash(self.units),
+            "names": [unit.name for unit in self.units],
+        }
