@@ -84,7 +84,7 @@ def _write_rasters(folder: Path, result: RunResult, work: Work, assembled: Assem
     tags = {"run_id": result.run_id, "generated_by": result.generated_by}
 
     def classes(plane: int) -> LazyTiles:
-        return LazyTiles(assembled.class_keys, lambda _, key: store.get_planes(CLASSES, key)[plane])
+        return LazyTiles(assembled.class_keys, lambda _, key: store.get_plane(CLASSES, key, plane))
 
     def probability(_: Tile, key: str) -> NDArray[np.uint16]:
         bare, pond = store.get_planes(MAP, key)
