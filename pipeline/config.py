@@ -113,6 +113,9 @@ class Change(_Section):
     link_m: float = Field(default=30, ge=10, le=500, description="parts closer than this are one site, metres")
     green_ndvi: float = Field(default=0.45, gt=0, lt=1, description="greener within the year: seasonal, not workings")
     min_season_looks: int = Field(default=2, ge=1, le=60, description="fewer: the other season was not seen")
+    max_shift_px: float = Field(
+        default=0.5, ge=0, le=10, description="a period that lies farther off the others, in pixels, moves no margin"
+    )
 
     @model_validator(mode="after")
     def _tiers(self) -> Change:
