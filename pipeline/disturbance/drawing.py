@@ -32,6 +32,7 @@ from pipeline.imagery import Bbox
 BLOCK_PX = 48  # as the patches of the shared labels, so that figures by patch can be compared
 MAX_PATCHES = 5000  # 150 kB each
 FIRST_IMAGE = date(2015, 6, 23)  # Sentinel-2A was launched
+REFERENCE_ROLE = "reference sample"  # what the places of `placerwatch review sample` bear
 SYNONYMS = {"bare workings": "bare", "pond in workings": "pond", "no mining": "other"}
 
 
@@ -102,7 +103,13 @@ def read_ground(path: Path) -> tuple[Ground, ...]:
     """
     problems: list[str] = []
     ground = []
-    for number, feature in enumerate(load_features(path), start=1):
+    features = load_features(path)
+    if any(_is_reference(feature) for feature in features):
+        raise BadInput(
+            f"{path}: holds a reference sample of `placerwatch review sample`; a model that has seen it can no longer "
+            "be judged by it. Draw the labels to train with elsewhere"
+        )
+    for number, feature in enumerate(features, start=1):
         faults: list[str] = []
         made = _feature(number, feature, faults)
         problems += [f"{describe(feature, number)}: {fault}" for fault in faults]
@@ -113,6 +120,11 @@ def read_ground(path: Path) -> tuple[Ground, ...]:
     if problems:
         raise Problems(f"labels in {path}", problems)
     return tuple(ground)
+
+
+def _is_reference(feature: Any) -> bool:
+    properties = feature.get("properties") if isinstance(feature, dict) else None
+    return isinstance(properties, dict) and properties.get("role") == REFERENCE_ROLE
 
 
 def _feature(number: int, feature: Any, faults: list[str]) -> Ground | None:
