@@ -8,15 +8,22 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.errors import BadInput, StoreError
 from pipeline.simulation import truth
 from pipeline.simulation.atmosphere import Sky, make_sky, observe
+from pipeline.simulation.backscatter import workings_db
 from pipeline.simulation.classification import classify
 from pipeline.simulation.landcover import make_landscape
 from pipeline.simulation.look import Look, plan_looks
+from pipeline.simulation.radar import Pass, observe_radar, plan_passes
+from pipeline.simulation.radar_writer import radar_id, write_collection, write_radar
 from pipeline.simulation.rendering import Ground, cell_index, cut, render
 from pipeline.simulation.scenario import Scenario, scenario_of
 from pipeline.simulation.scene_writer import scene_id, write_json, write_scene
@@ -30,7 +37,7 @@ _FORMAT = "placerwatch simulated archive"
 def write_archive(scenario: str, root: Path, on_progress: Callable[[int, int], None] | None = None) -> Path:
     """Make the archive of a scenario in the folder `root` and return it; a whole one of the same key is left alone.
 
-    Bytes do not depend on the machine, the threads or the order of work. `on_progress` gets scenes done and in all.
+    Bytes do not depend on the machine, the threads or the order of work. `on_progress` gets looks done and in all.
     Raises BadInput for an unknown scenario, or if `root` holds anything but an archive; StoreError if it cannot be
     written.
     """
@@ -83,21 +90,24 @@ def _fill(scenario: Scenario, key: str, root: Path, on_progress: Callable[[int, 
     extent = extent_of(scenario)
     landscape = make_landscape(scenario, extent)
     workings = make_workings(scenario, landscape)
-    looks = plan_looks(scenario)
+    looks, passes = plan_looks(scenario), plan_passes(scenario)
     truth.write_polygons(root, scenario, landscape, workings)
     grounds = [cut(landscape, workings, granule) for granule in scenario.granules]
+    bare_db = workings_db(landscape, workings)
     del landscape, workings
     for ground in grounds:
         truth.write_rasters(root, scenario, ground)
-    done = 0
+    if passes:
+        write_collection(root, scenario)
+    work: list[Callable[[], None]] = [partial(_write_look, scenario, root, extent, grounds, look) for look in looks]
+    work += [partial(_write_pass, scenario, root, grounds, bare_db, one) for one in passes]
     if on_progress:
-        on_progress(done, len(looks))
+        on_progress(0, len(work))
     with ThreadPoolExecutor(max_workers=2) as pool:
-        for _ in pool.map(lambda look: _write_look(scenario, root, extent, grounds, look), looks):
-            done += 1
+        for done, _ in enumerate(pool.map(lambda task: task(), work), start=1):
             if on_progress:
-                on_progress(done, len(looks))
-    write_json(root / RECORD, _record(scenario, key, looks))
+                on_progress(done, len(work))
+    write_json(root / RECORD, _record(scenario, key, looks, passes))
 
 
 def _write_look(scenario: Scenario, root: Path, extent: Extent, grounds: list[Ground], look: Look) -> None:
@@ -111,7 +121,12 @@ def _write_look(scenario: Scenario, root: Path, extent: Extent, grounds: list[Gr
         write_scene(root, scenario, granule, look, observed, scl)
 
 
-def _record(scenario: Scenario, key: str, looks: tuple[Look, ...]) -> dict[str, Any]:
+def _write_pass(scenario: Scenario, root: Path, grounds: list[Ground], bare_db: NDArray[np.float64], one: Pass) -> None:
+    for ground in grounds:
+        write_radar(root, scenario, ground.granule, one, observe_radar(scenario, ground, one, bare_db))
+
+
+def _record(scenario: Scenario, key: str, looks: tuple[Look, ...], passes: tuple[Pass, ...]) -> dict[str, Any]:
     return {
         "format": _FORMAT,
         "key": key,
@@ -135,6 +150,17 @@ def _record(scenario: Scenario, key: str, looks: tuple[Look, ...]) -> dict[str, 
                 "gain": look.gain,
             }
             for look in looks
+            for granule in scenario.granules
+        ],
+        "radar_scenes": [
+            {
+                "id": radar_id(one, granule),
+                "date": one.day.isoformat(),
+                "orbit": one.orbit.state,
+                "wetness": one.wetness,
+                "gain_db": one.gain_db,
+            }
+            for one in passes
             for granule in scenario.granules
         ],
     }

@@ -66,7 +66,9 @@ def count_parts(outline: BaseGeometry) -> int:
     if not len(pieces):
         return 0
     near = shapely.STRtree(pieces).query(pieces, predicate="dwithin", distance=LINK_M - 0.01)
-    links = coo_array((np.ones(near.shape[1], np.int8), (near[0], near[1])), shape=(len(pieces), len(pieces)))
+    links = coo_array(  # type: ignore[no-untyped-call]
+        (np.ones(near.shape[1], np.int8), (near[0], near[1])), shape=(len(pieces), len(pieces))
+    )
     _, labels = connected_components(links, directed=False)
     areas = np.bincount(labels, shapely.area(pieces))
     return int((areas >= PART_HA * 1e4).sum())

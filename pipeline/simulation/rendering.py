@@ -135,7 +135,7 @@ def render(ground: Ground, day: date, greenness: float, shift: tuple[int, int]) 
 def mean_of_cells(
     ground: Ground, day: date, table: NDArray[np.int32], shift: tuple[int, int] = (0, 0)
 ) -> NDArray[np.int32]:
-    """Mean (band, rows, cols) over each pixel's cells on a day, by a table (code, 3, band) as `spectra.lookup` gives."""
+    """Mean (band, rows, cols) over each pixel's cells on a day, by a table (code, 3, band) such as `spectra.lookup`."""
     years = len(ground.covers)
     season, since = burn_season(day, years)
     planes: NDArray[np.int32] = gather(

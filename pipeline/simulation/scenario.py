@@ -13,6 +13,7 @@ from pipeline.simulation.cohorts import Cohort, first_cohorts, later_cohorts
 
 FINE_PER_PIXEL = 4  # ground is drawn in cells of 2.5 m
 CELL_M = 2.5
+REPEAT_DAYS = 12  # of one Sentinel-1 satellite over the same track
 PAD_CELLS = 16  # drawn around each granule, so that a misregistered look still finds ground
 
 
@@ -43,13 +44,17 @@ class Zone:
 
 @dataclass(frozen=True)
 class Orbit:
-    """One track of Sentinel-1: its number, first pass (every 24 days from there), UTC minute, and its bias in dB."""
+    """One track of Sentinel-1: its number, first pass, UTC minute, bias in dB, and how often it is kept in the rains.
+
+    All of it is chosen. Passes come every REPEAT_DAYS; outside the dry seasons only each `wet_repeats`-th is kept.
+    """
 
     state: Literal["ascending", "descending"]
     relative: int
     first: date
     minute: int
     bias_db: float
+    wet_repeats: int
 
 
 @dataclass(frozen=True)
@@ -130,7 +135,7 @@ _CARNOT = Scenario(
         pairs=(0, 1, 2, 1),
         splits=(0, 0, 2, 1),
     ),
-    orbits=(Orbit("descending", 80, date(2020, 4, 9), 4 * 60 + 51, -0.3),),
+    orbits=(Orbit("descending", 80, date(2020, 4, 9), 4 * 60 + 51, -0.3, 2),),
 )
 
 _DEMO = Scenario(
@@ -195,8 +200,8 @@ _TORTIYA = Scenario(
         splits=(0, 0, 2, 1),
     ),
     orbits=(
-        Orbit("ascending", 45, date(2020, 4, 6), 18 * 60 + 33, 0.3),
-        Orbit("descending", 147, date(2020, 4, 13), 6 * 60 + 28, -0.3),
+        Orbit("ascending", 45, date(2020, 4, 6), 18 * 60 + 33, 0.3, 4),
+        Orbit("descending", 147, date(2020, 4, 13), 6 * 60 + 28, -0.3, 4),
     ),
 )
 

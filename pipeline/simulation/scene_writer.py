@@ -87,13 +87,19 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
     path.write_bytes((json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode())
 
 
-def make_item(scenario: Scenario, granule: Granule, look: Look, scl: NDArray[np.uint8]) -> dict[str, Any]:
-    """The STAC item of a scene; hrefs are relative to the item."""
-    name = scene_id(look, granule)
+def footprint_of(granule: Granule) -> tuple[list[list[float]], list[float]]:
+    """Ring of a granule in longitude and latitude, and its box (west, south, east, north)."""
     width, height = granule.cols * 10, granule.rows * 10
     xs = [granule.left, granule.left + width, granule.left + width, granule.left, granule.left]
     ys = [granule.top - height, granule.top - height, granule.top, granule.top, granule.top - height]
     lon, lat = (np.round(axis, 6).tolist() for axis in to_lonlat(granule.epsg).transform(xs, ys))
+    return [list(pair) for pair in zip(lon, lat, strict=True)], [min(lon), min(lat), max(lon), max(lat)]
+
+
+def make_item(scenario: Scenario, granule: Granule, look: Look, scl: NDArray[np.uint8]) -> dict[str, Any]:
+    """The STAC item of a scene; hrefs are relative to the item."""
+    name = scene_id(look, granule)
+    outline, box = footprint_of(granule)
     modern = scenario.asset_keys == "common"
     projection = "v2.0.0" if modern else "v1.1.0"
     return {
@@ -108,8 +114,8 @@ def make_item(scenario: Scenario, granule: Granule, look: Look, scl: NDArray[np.
             "https://stac-extensions.github.io/grid/v1.0.0/schema.json",
         ],
         "id": name,
-        "geometry": {"type": "Polygon", "coordinates": [[list(pair) for pair in zip(lon, lat, strict=True)]]},
-        "bbox": [min(lon), min(lat), max(lon), max(lat)],
+        "geometry": {"type": "Polygon", "coordinates": [outline]},
+        "bbox": box,
         "properties": _properties(scenario, granule, look, scl),
         "links": [],
         "assets": {
