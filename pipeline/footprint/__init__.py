@@ -10,6 +10,7 @@ from pipeline.footprint.counting import (
     sum_layers,
     tile_areas,
 )
+from pipeline.footprint.delve import Provenance, delve_csv
 from pipeline.footprint.layer_files import read_layers
 from pipeline.footprint.layers import Layer, UnitsNear
 from pipeline.footprint.trends import Trends, build_trends, entering_periods
@@ -20,12 +21,14 @@ __all__ = [
     "FootprintRow",
     "Layer",
     "LayerSums",
+    "Provenance",
     "TileAreas",
     "Trends",
     "UnitsNear",
     "build_footprint",
     "build_trends",
     "common_ground",
+    "delve_csv",
     "entering_periods",
     "footprint_of",
     "read_layers",

@@ -181,6 +181,11 @@ class LayerSums:
         ground: NDArray[np.int64] = self.classes[:, :, [CLASSES.index(BARE), CLASSES.index(POND)]].sum(axis=-1)
         return ground
 
+    @property
+    def shared_ha(self) -> float:
+        """Hectares that more than one unit claims, in steps of 0.0001."""
+        return round(self.shared / (MM2_PER_M2 * M2_PER_HA), 4)
+
     def merged(self) -> LayerSums:
         """The same ground as if the layer had no units: all of it under number 0."""
         return LayerSums(

@@ -15,7 +15,9 @@ import rasterio
 
 import pipeline
 from pipeline.areas import Tile
+from pipeline.footprint import LayerSums
 from pipeline.periods import with_origin
+from pipeline.runs.dating import NOTHING_DATED, Dating
 from pipeline.runs.execute import Failure
 from pipeline.runs.plan import Plan
 from pipeline.runs.store import code_version, sha256_of
@@ -50,6 +52,7 @@ class Work:
     rejected: Mapping[str, str]
     outcomes: tuple[TileOutcome | Failure, ...]
     unseen: frozenset[tuple[Tile, int]]
+    dating: Dating = NOTHING_DATED
 
     @property
     def failed(self) -> list[dict[str, str]]:
@@ -62,7 +65,7 @@ class Work:
                 rows.append({**place, "reason": outcome.reason})
             else:
                 rows += [{**place, "scene": s.scene_id, "reason": s.reason} for s in outcome.skipped if s.failed]
-        return rows
+        return rows + list(self.dating.failed)
 
     @property
     def not_observed(self) -> list[dict[str, str]]:
@@ -106,7 +109,12 @@ class Work:
 
 
 def build_manifest(
-    work: Work, run_id: str, change_key: str, outputs: Mapping[str, str], timings: Mapping[str, float]
+    work: Work,
+    sums: Sequence[LayerSums],
+    run_id: str,
+    change_key: str,
+    outputs: Mapping[str, str],
+    timings: Mapping[str, float],
 ) -> dict[str, Any]:
     """The manifest as plain data; paths are relative to the run's folder or to the config."""
     plan = work.plan
@@ -135,6 +143,7 @@ def build_manifest(
                 {"file": Path(name).as_posix(), "sha256": sha256_of(path)}
                 for name, path in zip(plan.file.config.areas, plan.file.area_files, strict=True)
             ],
+            "layers": [_layer_row(layer) for layer in sums],
             "model": {"name": plan.file.config.disturbance.model, "sha256": plan.model_sha256},
             "source": plan.source.name,
             "scenes": [
@@ -151,6 +160,7 @@ def build_manifest(
             ],
         },
         "tasks": _task_rows(work),
+        "dating": work.dating.as_json(),
         "change_key": change_key,
         "code": {"placerwatch": pipeline.__version__, "rooms": {room: code_version(room) for room in ROOMS}},
         "versions": {
@@ -160,6 +170,21 @@ def build_manifest(
         },
         "timings_s": {name: round(seconds, 3) for name, seconds in timings.items()},
         "outputs": dict(sorted(outputs.items())),
+    }
+
+
+def _layer_row(sums: LayerSums) -> dict[str, Any]:
+    layer = sums.layer
+    return {
+        "name": layer.name,
+        "kind": layer.kind,
+        "source": layer.source,
+        "vintage": layer.vintage,
+        "licence": layer.licence,
+        "files": dict(layer.files),
+        "units": len(layer.units),
+        "units_watched": int((sums.watched[1:] > 0).sum()),
+        "overlap_ha": sums.shared_ha,
     }
 
 

@@ -20,6 +20,7 @@ from pipeline.errors import BadInput, StoreError
 from pipeline.footprint import Layer
 from pipeline.reports import summary
 from pipeline.runs.assemble import Assembled, assemble, stacks
+from pipeline.runs.dating import date_openings
 from pipeline.runs.execute import Executor, Failure, open_executor
 from pipeline.runs.inspect import describe_run, read_manifest
 from pipeline.runs.keys import change_key, run_key
@@ -126,7 +127,15 @@ def run_programme(path: Path, options: RunOptions, reporter: Reporter | None = N
             assembled = assemble(
                 tiles, plan.periods, layers, file.config.change, file.config.footprint, maps_key, run_tasks
             )
-    work = Work(plan, rejected, outcomes, assembled.unseen)
+        with clock.step("dating"):
+            assembled, dating = date_openings(assembled, plan, outcomes, file.config.change, store, run_tasks)
+    work = Work(plan, rejected, outcomes, assembled.unseen, dating)
+    for sums in assembled.sums[1:]:
+        if sums.shared:
+            reporter.say(
+                f"note: layer {sums.layer.name!r}: {sums.shared_ha:,.2f} ha lie in more than one unit; they "
+                "count for the one that stands first in its file"
+            )
     reporter.say("writing rasters, reports and the map")
     return _write(home, run_id, maps_key, work, assembled, store, clock)
 
@@ -181,7 +190,9 @@ def _earlier_run(home: Path, run_hash: str) -> Path | None:
     """The folder of a whole run with the same inputs, if there is one."""
     for folder in sorted((home / "runs").glob(f"*-{run_hash[:8]}"), reverse=True):
         try:
-            if read_manifest(folder)["outputs"] == hash_outputs(folder):
+            manifest = read_manifest(folder)
+            # Looks that could not be read for the dates may be there now.
+            if manifest["outputs"] == hash_outputs(folder) and not manifest.get("dating", {}).get("unread"):
                 return folder
         except BadInput:
             continue  # without its manifest a run is not whole, and is written again
@@ -213,7 +224,7 @@ def _write(
         draft.chmod(0o755)
         with clock.step("reports"):
             write_outputs(draft, result, work, assembled, store)
-        manifest = build_manifest(work, run_id, maps_key, hash_outputs(draft), clock.seconds)
+        manifest = build_manifest(work, assembled.sums, run_id, maps_key, hash_outputs(draft), clock.seconds)
         write_manifest(draft / MANIFEST, manifest)
         shutil.rmtree(folder, ignore_errors=True)
         draft.rename(folder)
