@@ -60,7 +60,8 @@ class SiteChange:
 
     `geometry` (lon/lat) is the disturbed ground of the later period; if recovered, what of the earlier was seen gone;
     `gain_geometry` all newly disturbed pixels, None if there are none. `probability` is the mean over the evidence: the
-    gain of new, expanded and reopened sites, else the ground of `geometry`. The dates bound the opening of that
+    gain of new, expanded and reopened sites, else the ground of `geometry`; None where radar alone claims the change,
+    which says neither bare nor pond. The dates bound the opening of that
     ground (docs/change.md); a date is None where no clear look bounds the interval.
     """
 
@@ -69,7 +70,7 @@ class SiteChange:
     state: State
     status: Status
     confidence: Confidence
-    probability: float
+    probability: float | None
     area_ha: float
     area_gain_ha: float
     area_loss_ha: float
@@ -87,3 +88,8 @@ class SiteChange:
     geometry: BaseGeometry
     gain_geometry: BaseGeometry | None
     tiles: tuple[Tile, ...]
+
+    @property
+    def by_radar_alone(self) -> bool:
+        """Whether no optical look speaks for it: told, and counted nowhere else."""
+        return self.sensors == ("S1",)

@@ -42,9 +42,12 @@ def site_features(result: RunResult) -> list[dict[str, Any]]:
 
 
 def state_totals(changes: Iterable[SiteChange]) -> dict[str, dict[str, float]]:
-    """Sites and hectares of each state; every state is named, also with nothing in it."""
+    """Sites and hectares of each state; every state is named, also with nothing in it.
+
+    What radar alone claims is not in them: it was not seen by the imagery that the hectares of sites come from.
+    """
     # Sorted, because sums of floats depend on their order.
-    ordered = sorted(changes, key=lambda change: change.change_id)
+    ordered = sorted((c for c in changes if not c.by_radar_alone), key=lambda change: change.change_id)
     totals: dict[str, dict[str, float]] = {}
     for state in STATES:
         members = [change for change in ordered if change.state == state]
@@ -55,6 +58,11 @@ def state_totals(changes: Iterable[SiteChange]) -> dict[str, dict[str, float]]:
             "area_loss_ha": _ha(sum(change.area_loss_ha for change in members)),
         }
     return totals
+
+
+def _radar_totals(changes: Iterable[SiteChange]) -> dict[str, float]:
+    claims = sorted((c for c in changes if c.by_radar_alone), key=lambda change: change.change_id)
+    return {"radar_only_sites": len(claims), "radar_only_ha": _ha(sum(claim.area_ha for claim in claims))}
 
 
 def geometry_json(geometry: BaseGeometry) -> dict[str, Any] | None:
@@ -100,7 +108,11 @@ def _changes_head(result: RunResult) -> dict[str, Any]:
     return {
         "period_before": _period(result.before),
         "period_after": _period(result.after),
-        "totals": {"by_state": state_totals(result.changes), **dict(sorted(result.totals.items()))},
+        "totals": {
+            "by_state": state_totals(result.changes),
+            **_radar_totals(result.changes),
+            **dict(sorted(result.totals.items())),
+        },
     }
 
 
@@ -141,7 +153,7 @@ def _change(result: RunResult, change: SiteChange) -> dict[str, Any]:
             "state": change.state,
             "status": change.status,
             "confidence": change.confidence,
-            "probability": _share(change.probability),
+            "probability": None if change.probability is None else _share(change.probability),
             "area_ha": _ha(change.area_ha),
             "area_gain_ha": _ha(change.area_gain_ha),
             "area_loss_ha": _ha(change.area_loss_ha),
@@ -149,6 +161,7 @@ def _change(result: RunResult, change: SiteChange) -> dict[str, Any]:
             "pond_ha": _ha(change.pond_ha),
             "last_clear_undisturbed": _day(change.last_clear_undisturbed),
             "first_clear_disturbed": _day(change.first_clear_disturbed),
+            "dated_by": change.dated_by,
             "last_observed": _day(change.last_observed),
             "clear_looks_before": change.clear_looks_before,
             "clear_looks_after": change.clear_looks_after,
@@ -180,6 +193,7 @@ def _site(result: RunResult, site: Site) -> dict[str, Any]:
             "observed_share": _share(last.observed_share),
             "last_clear_undisturbed": _day(site.last_clear_undisturbed),
             "first_clear_disturbed": _day(site.first_clear_disturbed),
+            "dated_by": site.dated_by,
             "last_observed": max((p.last_observed.isoformat() for p in site.periods if p.last_observed), default=None),
             "periods": [_site_period(period) for period in site.periods],
             "scenes": _scenes(result, site.tiles, [period.name for period in result.periods]),

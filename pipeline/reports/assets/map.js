@@ -77,13 +77,14 @@ const placerwatch = (() => {
     const zone = p.zone_id === null ? "unassigned ground"
       : `${p.zone_name}: ${p.zone_status} on ${day(facts.as_of)}` + (p.boundary_vintage ? `; boundaries ${p.boundary_vintage}` : "");
     const rows = [
-      ["ground", `${ha(p.area_ha)} (bare ${ha(p.bare_ha)}, pond ${ha(p.pond_ha)})`],
+      ["ground", ha(p.area_ha) + (p.probability === null ? "" : ` (bare ${ha(p.bare_ha)}, pond ${ha(p.pond_ha)})`)],
       ["change", [p.area_gain_ha ? `+${ha(p.area_gain_ha)}` : "", p.area_loss_ha ? `−${ha(p.area_loss_ha)}` : ""].filter(Boolean).join(", ") || "none"],
       ["digging began", began(p)],
       ["last observed", day(p.last_observed)],
       ["clear looks", `${p.clear_looks_before} before, ${p.clear_looks_after} after`],
       ["observed", `${percent(p.observed_share)} of its ground`],
-      ["confidence", `${p.confidence}; mean probability ${p.probability.toFixed(2)}`],
+      ["confidence", p.confidence + (p.probability === null ? "; claimed by radar alone, not seen by optical imagery"
+        : `; mean probability ${p.probability.toFixed(2)}`)],
       ["zone", zone],
       ["within 1 km", `${p.sites_within_1km} other ${p.sites_within_1km === 1 ? "site" : "sites"}`],
       ["sensors", p.sensors.join(", ")],
