@@ -2,6 +2,7 @@
 
 from pipeline.change.candidates import Candidates, candidates_of_tile, merge
 from pipeline.change.changes import build_changes
+from pipeline.change.margins import Frame, hold_margins, registration_csv
 from pipeline.change.objects import Classified, classify
 from pipeline.change.site import Confidence, Site, SiteChange, SitePeriod, State, Status
 from pipeline.change.sites import build_sites
@@ -15,6 +16,7 @@ __all__ = [
     "Candidates",
     "Classified",
     "Confidence",
+    "Frame",
     "Site",
     "SiteChange",
     "SitePeriod",
@@ -25,6 +27,8 @@ __all__ = [
     "candidates_of_tile",
     "class_raster",
     "classify",
+    "hold_margins",
     "merge",
+    "registration_csv",
     "state_raster",
 ]

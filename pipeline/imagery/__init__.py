@@ -10,6 +10,7 @@ from pipeline.imagery.composite import PLANE_NAMES, Composite, build_composite
 from pipeline.imagery.folder import FolderSource
 from pipeline.imagery.looks import LookPlan, choose_looks
 from pipeline.imagery.radiometry import DarkFloor, check_scene
+from pipeline.imagery.registration import Shift, ShiftSeries, estimate_shift
 from pipeline.imagery.scene import (
     BANDS,
     NODATA,
@@ -40,12 +41,15 @@ __all__ = [
     "LookPlan",
     "Scene",
     "SceneList",
+    "Shift",
+    "ShiftSeries",
     "Skipped",
     "Source",
     "StacSource",
     "build_composite",
     "check_scene",
     "choose_looks",
+    "estimate_shift",
     "namesakes",
     "open_source",
     "touches",

@@ -14,6 +14,7 @@ from pipeline.areas import TILE_PX, Area, Tile, cell_area_m2, zone_index
 from pipeline.change import (
     Candidates,
     Classified,
+    Frame,
     Site,
     SiteChange,
     build_changes,
@@ -21,7 +22,9 @@ from pipeline.change import (
     candidates_of_tile,
     class_raster,
     classify,
+    hold_margins,
     merge,
+    registration_csv,
     state_raster,
 )
 from pipeline.errors import StoreError
@@ -41,7 +44,7 @@ from pipeline.footprint import (
     sum_layers,
     tile_areas,
 )
-from pipeline.imagery import NODATA, PLANE_NAMES, Composite
+from pipeline.imagery import NODATA, PLANE_NAMES, Composite, ShiftSeries
 from pipeline.runs.execute import Failure
 from pipeline.runs.store import Store, content_key
 from pipeline.runs.tasks import MAP, TileOutcome, load_composite
@@ -109,11 +112,19 @@ def stacks(
     )
 
 
-def find_candidates(stack: Stack) -> Candidates:
-    """The pixels of one tile that look disturbed in any period."""
-    return candidates_of_tile(
-        stack.tile, stack.maps(), stack.composites(), stack.zone, cell_area_m2(stack.tile), stack.settings
+def find_candidates(stack: Stack) -> tuple[Candidates, Frame]:
+    """The pixels of one tile that look disturbed in any period, and how its periods lie to each other."""
+    series = ShiftSeries()
+
+    def composites() -> Iterator[Composite]:
+        for composite in stack.composites():
+            series.add(composite)
+            yield composite
+
+    found = candidates_of_tile(
+        stack.tile, stack.maps(), composites(), stack.zone, cell_area_m2(stack.tile), stack.settings
     )
+    return found, Frame.of(series.found)
 
 
 @dataclass(frozen=True)
@@ -185,7 +196,7 @@ class Assembled:
     """What all maps together tell; `sums` are those of the zones, then of each layer.
 
     `class_keys` name the stored classes of each tile; `unseen` are tiles of which a period, by number, shows no
-    watched ground at all.
+    watched ground at all; `registration` is the table of shifts, CSV.
     """
 
     sites: tuple[Site, ...]
@@ -195,6 +206,7 @@ class Assembled:
     sums: tuple[LayerSums, ...]
     class_keys: Mapping[Tile, str]
     unseen: frozenset[tuple[Tile, int]]
+    registration: str
 
 
 def assemble(
@@ -212,9 +224,10 @@ def assemble(
     """
     found = _whole(run_tasks(find_candidates, tiles, "candidates"))
     by_zone: dict[int, list[Candidates]] = {}
-    for stack, part in zip(tiles, found, strict=True):
+    for stack, (part, _) in zip(tiles, found, strict=True):
         by_zone.setdefault(stack.tile.epsg, []).append(part)
-    classified = classify([merge(parts) for parts in by_zone.values()], settings)
+    frames = {stack.tile: frame for stack, (_, frame) in zip(tiles, found, strict=True)}
+    classified, held = hold_margins(classify([merge(p) for p in by_zone.values()], settings), frames, settings)
     sites = build_sites(classified, periods, settings)
     changes = build_changes(classified, sites, periods, settings, len(periods) - 2, len(periods) - 1)
     zones = {zone.epsg: zone for zone in classified}
@@ -234,7 +247,8 @@ def assemble(
     by_tile = _whole(run_tasks(find_common_ground, common_tasks, "trends"))
     common = [sum_common((found[i] for found in by_tile), part) for i, part in enumerate(told)]
     trends = build_trends(told, common, enters, periods, settings.minimum_mapping_unit_ha, footprint.min_observed_share)
-    return Assembled(sites, changes, footprint_of(sums, periods), trends, sums, class_keys, unseen)
+    registration = registration_csv(frames, held, periods)
+    return Assembled(sites, changes, footprint_of(sums, periods), trends, sums, class_keys, unseen, registration)
 
 
 def _whole(results: Sequence[R | Failure]) -> list[R]:

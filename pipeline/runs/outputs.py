@@ -73,6 +73,7 @@ def write_outputs(folder: Path, result: RunResult, work: Work, assembled: Assemb
     try:
         write_whole(folder / "changes.geojson", changes_geojson(result).encode())
         write_whole(folder / "sites.geojson", sites_geojson(result).encode())
+        write_whole(folder / "registration.csv", assembled.registration.encode())
         write_whole(folder / "footprint.csv", assembled.footprint.to_csv().encode())
         write_whole(folder / "footprint.json", assembled.footprint.to_json().encode())
         write_whole(folder / "trends.csv", assembled.trends.to_csv().encode())
