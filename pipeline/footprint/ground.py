@@ -112,6 +112,8 @@ def read_ground(run_dir: Path, manifest: Mapping[str, Any], countries: Mapping[s
         ground = {(row["zone_id"], row["period"]): _ground(row) for row in rows}
         zones = {row["zone_id"]: row["zone_name"] for row in rows if row["zone_id"] not in (UNASSIGNED, TOTAL)}
         windows = _windows([span for span in spans if any(row["period"] == span[0] for row in rows)])
+        if len(ground) < len(rows) or not {period for _, period in ground} <= {window.name for window in windows}:
+            raise ValueError("a zone is there twice, or in a period that run.json does not name")
         if any((zone, window.name) not in ground for zone in zones for window in windows):
             raise ValueError("a zone lacks a period")
     except OSError as error:
