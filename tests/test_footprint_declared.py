@@ -13,7 +13,6 @@ from pipeline.footprint.jumps import jump_of, robust_score
 from tests.production import FOOTPRINT, LABOUR, declared, inputs, small_run
 
 # Boda by labour: 1000 to 3000 ct a year, P5 1316 and P95 2684; by footprint 1601 ct.
-EXACT = LABOUR.replace("100,200,300", "150,200,250")
 BOTH = {"boda": "CAF", "nola": "CAF"}
 
 
