@@ -113,6 +113,10 @@ class Change(_Section):
     link_m: float = Field(default=30, ge=10, le=500, description="parts closer than this are one site, metres")
     green_ndvi: float = Field(default=0.45, gt=0, lt=1, description="greener within the year: seasonal, not workings")
     min_season_looks: int = Field(default=2, ge=1, le=60, description="fewer: the other season was not seen")
+    dating: Literal["looks", "periods"] = Field(
+        default="looks", description="read the single looks about each opening to date it, or go by the periods"
+    )
+    max_dated: int = Field(default=500, ge=0, le=100_000, description="openings dated by looks, largest first")
     max_shift_px: float = Field(
         default=0.5, ge=0, le=10, description="a period that lies farther off the others, in pixels, moves no margin"
     )

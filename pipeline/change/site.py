@@ -13,6 +13,8 @@ from pipeline.areas.lattice import Tile
 State = Literal["new", "expanded", "continuing", "recovered", "reopened"]
 Status = Literal["provisional", "confirmed"]
 Confidence = Literal["low", "high", "highest"]
+# What the opening dates rest on: single looks, or the median days of the periods.
+DatedBy = Literal["looks", "periods"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Site:
     first_clear_disturbed: date | None
     sites_within_1km: int
     tiles: tuple[Tile, ...]
+    dated_by: DatedBy = "periods"
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,7 @@ class SiteChange:
     geometry: BaseGeometry
     gain_geometry: BaseGeometry | None
     tiles: tuple[Tile, ...]
+    dated_by: DatedBy = "periods"
 
     @property
     def by_radar_alone(self) -> bool:

@@ -44,6 +44,25 @@ def map_key(composite: str, model_sha256: str) -> str:
     return content_key(format=STORE_FORMAT, composite=composite, model=model_sha256, code=code_version("disturbance"))
 
 
+def window_key(
+    tile: Tile,
+    box: tuple[int, int, int, int],
+    spans: Sequence[Sequence[Scene]],
+    settings: config.Imagery,
+    model_sha256: str,
+) -> str:
+    """Key of the single looks at a window of a tile: what a composite and its map depend on, span by span."""
+    return content_key(
+        format=STORE_FORMAT,
+        tile=tile.id,
+        window=box,
+        spans=[_identity(span) for span in spans],
+        settings=settings,
+        model=model_sha256,
+        code=code_version("areas", "imagery", "disturbance"),
+    )
+
+
 def change_key(
     maps: Sequence[Sequence[str]],
     areas_sha256: str,

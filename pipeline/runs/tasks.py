@@ -143,14 +143,14 @@ def _without(looks: LookPlan, skipped: tuple[Skipped, ...]) -> LookPlan:
 def _classify(task: TileTask, key: str, probability_key: str, composite: Composite | None) -> dict[str, Any]:
     if composite is None:
         composite = Composite.from_planes(task.tile.padded(HALO_PX), task.store.get_planes(COMPOSITE, key))
-    probability = _model(task.model, task.model_sha256).predict(composite.reflectance, HALO_PX)
+    probability = cached_model(task.model, task.model_sha256).predict(composite.reflectance, HALO_PX)
     seal = {"observed_share": float(np.mean(probability[0] != NODATA))}
     task.store.put_planes(MAP, probability_key, probability, task.tile.geobox, _PROBABILITY_NAMES, seal)
     return seal
 
 
 @lru_cache(maxsize=4)
-def _model(path: Path, sha256: str) -> Model:
+def cached_model(path: Path, sha256: str) -> Model:
     """A worker reads its model once."""
     return Model.load(path, sha256)
 
