@@ -6,24 +6,21 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from pipeline.change.candidates import PROBABILITY_SCALE
-from pipeline.change.clusters import Cluster, clusters, day_of, local_mask
+from pipeline.change.clusters import Cluster, Followed, clusters_at, day_of
 from pipeline.change.confidence import OPTICAL, RADAR, confidence, mean_probability
 from pipeline.change.objects import Classified, mapping_unit_m2
+from pipeline.change.parts import has_broad_part
 from pipeline.change.radar import speaks_for
 from pipeline.change.site import Site, SiteChange, State, Status
 from pipeline.change.sites import (
     OBSERVED_SHARE,
     is_gone,
-    opening_interval,
     periods_gone,
 )
 from pipeline.change.states import BARE, POND
 from pipeline.config import Change, Period, Radar
-
-_EIGHT = np.ones((3, 3), bool)
 
 
 def build_changes(
@@ -34,6 +31,7 @@ def build_changes(
     before: int,
     after: int,
     radar: Radar | None = None,
+    followed: Followed | None = None,
 ) -> tuple[SiteChange, ...]:
     """What happened at each site between periods `before` and `after` (indices), sorted by id.
 
@@ -47,7 +45,7 @@ def build_changes(
     known = {site.site_id: site for site in sites}
     told = (
         _change(cluster, known[cluster.site_id], periods, settings, radar or Radar(), before, after)
-        for cluster in clusters(zones, settings)
+        for cluster in clusters_at(zones, settings, after, followed)
     )
     return tuple(change for change in told if change is not None)
 
@@ -79,7 +77,7 @@ def _change(
     dates = (
         (day_of(cluster.days[before, 1, gain]), day_of(cluster.days[after, 2, gain]))
         if opened
-        else opening_interval(cluster)
+        else (site.last_clear_undisturbed, site.first_clear_disturbed)
     )
     both = earlier | later
     other = {"continuing": (), "recovered": (after,)}.get(state, (before,))
@@ -124,32 +122,15 @@ def _state(cluster: Cluster, gain: NDArray[np.bool_], settings: Change, before: 
 
 
 def _has_new_part(cluster: Cluster, gain: NDArray[np.bool_], settings: Change, after: int) -> bool:
-    """Whether newly disturbed ground of a continuing site is more than its margin moving.
-
-    The gain is opened with a 2 x 2 square, and some connected part of what remains must hold the minimum mapping
-    unit and a strong pixel. Ground gained by shifting a site one pixel in any direction never holds such a square.
-    """
-    strong = round(settings.strong * PROBABILITY_SCALE)
-    for epsg in np.unique(cluster.epsg[gain]):
-        at = np.flatnonzero(gain & (cluster.epsg == epsg))
-        row, col = cluster.row[at], cluster.col[at]
-        mask, top, left = local_mask(row, col)
-        parts, count = ndimage.label(_opened(mask), _EIGHT)  # type: ignore[attr-defined]
-        part = parts[row - top, col - left]
-        area = np.bincount(part, cluster.area_m2[at], count + 1)
-        seeded = np.bincount(part, cluster.probability[after, at] >= strong, count + 1) > 0
-        if np.any(seeded[1:] & (area[1:] >= mapping_unit_m2(settings))):
-            return True
-    return False
-
-
-def _opened(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    squares = mask[:-1, :-1] & mask[1:, :-1] & mask[:-1, 1:] & mask[1:, 1:]
-    opened = np.zeros_like(mask)
-    for down in (0, 1):
-        for right in (0, 1):
-            opened[down : down + squares.shape[0], right : right + squares.shape[1]] |= squares
-    return opened
+    """Whether newly disturbed ground of a continuing site holds a broad part with a strong pixel."""
+    return has_broad_part(
+        cluster.epsg[gain],
+        cluster.row[gain],
+        cluster.col[gain],
+        cluster.area_m2[gain],
+        mapping_unit_m2(settings),
+        cluster.probability[after, gain] >= round(settings.strong * PROBABILITY_SCALE),
+    )
 
 
 def _status(cluster: Cluster, state: State, gain: NDArray[np.bool_], before: int, after: int) -> Status:

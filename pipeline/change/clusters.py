@@ -1,4 +1,4 @@
-"""Clusters: the disturbed ground of all periods, gathered into the places that become sites."""
+"""Clusters: the ground of each site over all periods, gathered for what is told of it."""
 
 from __future__ import annotations
 
@@ -8,34 +8,38 @@ from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
-import rasterio.features
-import shapely
-from affine import Affine
 from numpy.typing import NDArray
-from shapely.geometry import MultiPolygon, Polygon
 from shapely.geometry.base import BaseGeometry
 
-from pipeline.areas.lattice import PIXEL_M, TILE_PX, Tile, to_lonlat, utm_name
-from pipeline.change.components import Pixels, connect
+from pipeline.areas.lattice import Tile
+from pipeline.change.ground import NONE, Ground, ground_of
 from pipeline.change.objects import Classified, mapping_unit_m2
+from pipeline.change.outlines import geometry_of, tiles_of
 from pipeline.change.states import is_disturbed
+from pipeline.change.tracking import Tracks, track
 from pipeline.config import Change
 from pipeline.imagery.scene import NODATA
 
-_DEGREE_DECIMALS = 6
 _EPOCH = date(1970, 1, 1)
+_PLANES = ("row", "col", "probability", "looks", "days", "radar", "area_m2", "zone")
 
 
 @dataclass(frozen=True)
 class Cluster:
     """The k pixels of one site over T periods, sorted by (epsg, row, col); planes as in Candidates and Classified.
 
-    `stands`, (T,), marks the periods in which its disturbed ground makes up a mapping unit: less is a trace that
-    another period left by `hold_steady`. At least one period stands.
+    `own`, (T, k), marks the pixels that are the site's in each period: what it holds of them or, to tell a change, all.
+    `held` marks those that any site holds. `stands`, (T,), marks the periods in which its disturbed ground makes up a
+    mapping unit: less is a trace that another period left by `hold_steady`. `parent` and `merged_into` are the ids
+    of sites, None without.
     """
 
     site_id: str
+    parent: str | None
+    merged_into: str | None
     stands: NDArray[np.bool_]
+    own: NDArray[np.bool_]
+    held: NDArray[np.bool_]
     epsg: NDArray[np.int32]
     row: NDArray[np.int32]
     col: NDArray[np.int32]
@@ -49,9 +53,14 @@ class Cluster:
     zone: NDArray[np.int16]
 
     @property
-    def disturbed(self) -> NDArray[np.bool_]:
-        """Pixels on the map as workings, (T, k)."""
+    def mapped(self) -> NDArray[np.bool_]:
+        """Pixels on the map as workings, whichever site they belong to, (T, k)."""
         return is_disturbed(self.classes)
+
+    @property
+    def disturbed(self) -> NDArray[np.bool_]:
+        """The site's own pixels on the map as workings, (T, k)."""
+        return self.mapped & self.own
 
     @property
     def observed(self) -> NDArray[np.bool_]:
@@ -73,92 +82,101 @@ class Cluster:
 
     def tiles(self, pixels: NDArray[np.bool_]) -> tuple[Tile, ...]:
         """Tiles that hold some of its pixels, sorted."""
-        blocks = np.stack([self.epsg[pixels], self.col[pixels] // TILE_PX, -(self.row[pixels] // TILE_PX) - 1])
-        return tuple(Tile(*map(int, block)) for block in np.unique(blocks, axis=1).T)
+        return tiles_of(self.epsg[pixels], self.row[pixels], self.col[pixels])
 
     def geometry(self, pixels: NDArray[np.bool_]) -> BaseGeometry:
-        """Outline of some of its pixels in lon/lat, valid, six decimals, exterior rings counterclockwise (RFC 7946)."""
-        parts = []
-        for epsg in np.unique(self.epsg[pixels]):
-            own = pixels & (self.epsg == epsg)
-            parts.append(_outline(int(epsg), self.row[own], self.col[own]))
-        whole = shapely.set_precision(shapely.union_all(parts), 10.0**-_DEGREE_DECIMALS)
-        rounded = shapely.transform(whole, lambda xy: np.round(xy, _DEGREE_DECIMALS))
-        return shapely.orient_polygons(shapely.normalize(rounded), exterior_cw=False)
+        """Outline of some of its pixels; see `geometry_of`."""
+        return geometry_of(self.epsg[pixels], self.row[pixels], self.col[pixels])
 
 
-def clusters(zones: Sequence[Classified], settings: Change) -> tuple[Cluster, ...]:
-    """Disturbed pixels of all periods gathered where their edges are less than `link_m` apart; sorted by id.
+@dataclass(frozen=True)
+class Followed:
+    """Ground mapped in any period, and the sites that hold it."""
 
-    Ground on both sides of a UTM border becomes one cluster.
+    ground: Ground
+    tracks: Tracks
+
+
+def follow(zones: Sequence[Classified], settings: Change) -> Followed | None:
+    """Track the sites of all UTM zones; None if nothing is mapped in any period."""
+    ground = ground_of(zones)
+    return None if ground is None else Followed(ground, track(ground, settings))
+
+
+def clusters(zones: Sequence[Classified], settings: Change, followed: Followed | None = None) -> tuple[Cluster, ...]:
+    """Every site with all ground that it held in any period, sorted by id; `followed` is taken if it is known."""
+    followed = followed or follow(zones, settings)
+    if followed is None:
+        return ()
+    site = followed.tracks.site
+    found = [_pairs(site[period], np.arange(site.shape[1])) for period in range(len(site))]
+    members = np.unique(np.concatenate(found, axis=1), axis=1)
+    return _gather(followed, settings, members, by_holder=True)
+
+
+def clusters_at(
+    zones: Sequence[Classified], settings: Change, after: int, followed: Followed | None = None
+) -> tuple[Cluster, ...]:
+    """Every site with its ground as it stands in period `after`, to tell what became of it; sorted by id.
+
+    Ground is told under the site that holds it in `after`, whoever held it before; ground that none holds then under
+    the site that held it last, or the one that this has merged into by then. So each pixel is told once.
     """
-    zones = sorted(zones, key=lambda zone: zone.candidates.epsg)
-    index = [np.flatnonzero(zone.disturbed.any(axis=0)) for zone in zones]
-    pixels = [
-        Pixels(zone.candidates.epsg, zone.candidates.row[at], zone.candidates.col[at])
-        for zone, at in zip(zones, index, strict=True)
-    ]
-    labels, count = connect(pixels, settings.link_m)
-    members: list[list[tuple[Classified, NDArray[np.int64]]]] = [[] for _ in range(count)]
-    for zone, at, own in zip(zones, index, labels, strict=True):
-        order = np.argsort(own, kind="stable")
-        present, start = np.unique(own[order], return_index=True)
-        stop = np.append(start[1:], own.size)
-        for cluster, first, end in zip(present, start, stop[: start.size], strict=True):
-            members[cluster].append((zone, at[order[first:end]]))
-    return tuple(
-        sorted((_gather(parts, mapping_unit_m2(settings)) for parts in members), key=lambda cluster: cluster.site_id)
-    )
+    followed = followed or follow(zones, settings)
+    if followed is None:
+        return ()
+    site, names = followed.tracks.site, len(followed.tracks.names)
+    last = np.full(site.shape[1], NONE, np.int32)
+    holding = np.full(names, NONE)
+    for period in range(after + 1):
+        last = np.where(site[period] >= 0, site[period], last)
+        holding[site[period][site[period] >= 0]] = period
+    into = np.arange(names)
+    for period, ended, stays in followed.tracks.merges:
+        # A site that parted again holds ground after its merger.
+        if holding[ended] < period <= after:
+            into[ended] = stays
+    while np.any(into[into] != into):
+        into = into[into]
+    teller = np.where(last >= 0, into[last], NONE)
+    return _gather(followed, settings, _pairs(teller, np.arange(teller.size)), by_holder=False)
 
 
-def _gather(parts: Sequence[tuple[Classified, NDArray[np.int64]]], unit_m2: float) -> Cluster:
-    def join(name: str) -> NDArray[Any]:
-        return np.concatenate([getattr(zone.candidates, name)[..., at] for zone, at in parts], axis=-1)
-
-    bare, pond = join("bare"), join("pond")
-    probability = np.where((bare != NODATA) & (pond != NODATA), bare + pond, -1).astype(np.int16)
-    classes = np.concatenate([zone.classes[:, at] for zone, at in parts], axis=-1)
-    epsg = np.concatenate([np.full(at.size, zone.candidates.epsg, np.int32) for zone, at in parts])
-    row, col, area_m2 = join("row"), join("col"), join("area_m2")
-    disturbed = is_disturbed(classes)
-    stands = disturbed.any(axis=1) & ((disturbed * area_m2).sum(axis=1) >= unit_m2)
-    first = int(np.argmax(stands))
-    strongest = int(np.argmax(np.where(disturbed[first], probability[first], -1)))
-    return Cluster(
-        site_id=f"PW-{utm_name(int(epsg[strongest]))}-{col[strongest]:05d}-{-row[strongest] - 1:06d}",
-        stands=stands,
-        epsg=epsg,
-        row=row,
-        col=col,
-        probability=probability,
-        classes=classes,
-        capped=np.concatenate([zone.capped[:, at] for zone, at in parts], axis=-1),
-        looks=join("looks"),
-        days=join("days"),
-        radar=join("radar"),
-        area_m2=area_m2,
-        zone=join("zone"),
-    )
+def _pairs(site: NDArray[Any], pixel: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Columns (site, pixel) of the pixels that a site has, sorted, (2, m)."""
+    held = np.flatnonzero(site >= 0)
+    order = np.argsort(site[held], kind="stable")
+    return np.stack([site[held][order].astype(np.int64), pixel[held][order]])
 
 
-def local_mask(row: NDArray[np.int32], col: NDArray[np.int32]) -> tuple[NDArray[np.bool_], int, int]:
-    """Pixels as a mask of their bounding box, with the lattice row and column of its north-west corner."""
-    top, left = int(row.min()), int(col.min())
-    mask = np.zeros((int(row.max()) - top + 1, int(col.max()) - left + 1), bool)
-    mask[row - top, col - left] = True
-    return mask, top, left
-
-
-def _outline(epsg: int, row: NDArray[np.int32], col: NDArray[np.int32]) -> BaseGeometry:
-    mask, top, left = local_mask(row, col)
-    transform = Affine(PIXEL_M, 0, left * PIXEL_M, 0, -PIXEL_M, -top * PIXEL_M)
-    rings = rasterio.features.shapes(mask.astype(np.uint8), mask, connectivity=4, transform=transform)
-    # Diagonal neighbours meet in a point, where a ring may touch itself: legal once it is split there.
-    polygons = shapely.make_valid(
-        MultiPolygon([Polygon(edge, holes) for edge, *holes in (ring["coordinates"] for ring, _ in rings)])
-    )
-    project = to_lonlat(epsg)
-    return shapely.transform(polygons, lambda xy: np.column_stack(project.transform(xy[:, 0], xy[:, 1])))
+def _gather(
+    followed: Followed, settings: Change, members: NDArray[np.int64], *, by_holder: bool
+) -> tuple[Cluster, ...]:
+    """Clusters of (site, pixel) columns sorted by site, then pixel."""
+    ground, tracks = followed.ground, followed.tracks
+    planes: dict[str, NDArray[Any]] = {name: ground.plane(name) for name in _PLANES}
+    planes |= {name: ground.own(name) for name in ("classes", "capped")}
+    planes |= {"epsg": ground.epsg, "held": ground.held}
+    unit_m2 = mapping_unit_m2(settings)
+    sites, start = np.unique(members[0], return_index=True)
+    stop = np.append(start, members.shape[1])[1:]
+    found = []
+    for site, first, end in zip(sites.tolist(), start, stop, strict=True):
+        at = members[1, first:end]
+        own = tracks.site[:, at] == site if by_holder else np.ones((len(tracks.site), at.size), bool)
+        disturbed = ground.mapped[:, at] & own
+        parent, into = tracks.parent[site], tracks.merged_into[site]
+        found.append(
+            Cluster(
+                site_id=tracks.names[site],
+                parent=None if parent is None else tracks.names[parent],
+                merged_into=None if into is None else tracks.names[into],
+                stands=disturbed.any(axis=1) & ((disturbed * planes["area_m2"][at]).sum(axis=1) >= unit_m2),
+                own=own,
+                **{name: plane[..., at] for name, plane in planes.items()},
+            )
+        )
+    return tuple(sorted(found, key=lambda cluster: cluster.site_id))
 
 
 def day_of(days: NDArray[np.uint16], *, latest: bool = False) -> date | None:

@@ -11,6 +11,7 @@ from shapely.geometry.base import BaseGeometry
 from pipeline.areas.lattice import Tile
 
 State = Literal["new", "expanded", "continuing", "recovered", "reopened"]
+SiteState = Literal["active", "recovered", "not observed", "merged"]
 Status = Literal["provisional", "confirmed"]
 Confidence = Literal["low", "high", "highest"]
 # What the opening dates rest on: single looks, or the median days of the periods.
@@ -36,16 +37,17 @@ class SitePeriod:
 
 @dataclass(frozen=True)
 class Site:
-    """A cluster of disturbed ground followed over all periods.
+    """A place of disturbed ground followed over all periods.
 
-    `geometry` (lon/lat) covers the ground disturbed in any period; `zone` indexes the declared zones from 1,
-    0 is unassigned; `state` is that of the last period: "active", "recovered" or "not observed".
+    `geometry` (lon/lat) covers the ground that it held in any period; `zone` indexes the declared zones from 1, 0 is
+    unassigned; `state` is that of the last period: "active", "recovered", "not observed" or "merged", then into
+    `merged_into`. `parent` is the site on whose ground it came up: it broke off from it, or opened on what it had left.
     """
 
     site_id: str
     geometry: BaseGeometry
     zone: int
-    state: Literal["active", "recovered", "not observed"]
+    state: SiteState
     status: Status
     confidence: Confidence
     first_seen: str
@@ -55,6 +57,8 @@ class Site:
     sites_within_1km: int
     tiles: tuple[Tile, ...]
     dated_by: DatedBy = "periods"
+    parent: str | None = None
+    merged_into: str | None = None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 from functools import partial
-from typing import Literal
 
 import numpy as np
 import shapely
@@ -14,10 +13,10 @@ from pyproj import Transformer
 from shapely.geometry.base import BaseGeometry
 
 from pipeline.areas.lattice import from_lonlat
-from pipeline.change.clusters import Cluster, clusters, day_of
+from pipeline.change.clusters import Cluster, Followed, clusters, day_of
 from pipeline.change.confidence import confidence, mean_probability
 from pipeline.change.objects import Classified
-from pipeline.change.site import Site, SitePeriod, Status
+from pipeline.change.site import Site, SitePeriod, SiteState, Status
 from pipeline.change.states import BARE, POND
 from pipeline.config import Change, Period
 
@@ -26,9 +25,11 @@ OBSERVED_SHARE = 0.5
 NEIGHBOUR_M = 1000.0
 
 
-def build_sites(zones: Sequence[Classified], periods: Sequence[Period], settings: Change) -> tuple[Site, ...]:
+def build_sites(
+    zones: Sequence[Classified], periods: Sequence[Period], settings: Change, followed: Followed | None = None
+) -> tuple[Site, ...]:
     """Every site of the classified ground of all UTM zones, sorted by id; rules in docs/change.md."""
-    found = clusters(zones, settings)
+    found = clusters(zones, settings, followed)
     whole = [cluster.geometry(np.ones(cluster.row.size, bool)) for cluster in found]
     near = _neighbours(found, whole)
     return tuple(
@@ -39,14 +40,16 @@ def build_sites(zones: Sequence[Classified], periods: Sequence[Period], settings
 
 def _site(cluster: Cluster, geometry: BaseGeometry, near: int, periods: Sequence[Period], settings: Change) -> Site:
     disturbed = cluster.disturbed
-    last = int(np.flatnonzero(disturbed.any(axis=1))[-1])
-    state: Literal["active", "recovered", "not observed"] = "active"
-    status: Status = "confirmed" if cluster.stands.sum() >= 2 else "provisional"
-    if last < len(periods) - 1:
-        gone = periods_gone(cluster, last, last + 1)
-        state = "recovered" if is_gone(cluster, last, len(periods) - 1) else "not observed"
+    shown = int(np.flatnonzero(disturbed.any(axis=1))[-1])
+    last = len(periods) - 1
+    state: SiteState = "active"
+    status: Status = "confirmed" if periods_shown(cluster) >= 2 else "provisional"
+    if cluster.merged_into is not None:
+        state = "merged"
+    elif shown < last:
+        state = "recovered" if is_gone(cluster, shown, last) else "not observed"
         if state == "recovered":
-            status = "confirmed" if gone >= 2 else "provisional"
+            status = "confirmed" if periods_gone(cluster, shown, shown + 1) >= 2 else "provisional"
     opening = opening_interval(cluster)
     return Site(
         site_id=cluster.site_id,
@@ -54,13 +57,15 @@ def _site(cluster: Cluster, geometry: BaseGeometry, near: int, periods: Sequence
         zone=_zone_of(cluster),
         state=state,
         status=status,
-        confidence=confidence(cluster, last, disturbed[last], status, settings),
+        confidence=confidence(cluster, shown, disturbed[shown], status, settings),
         first_seen=periods[int(np.argmax(cluster.stands))].name,
         periods=tuple(_site_period(cluster, i, period.name) for i, period in enumerate(periods)),
         last_clear_undisturbed=opening[0],
         first_clear_disturbed=opening[1],
         sites_within_1km=near,
         tiles=cluster.tiles(np.ones(cluster.row.size, bool)),
+        parent=cluster.parent,
+        merged_into=cluster.merged_into,
     )
 
 
@@ -69,8 +74,8 @@ def _site_period(cluster: Cluster, period: int, name: str) -> SitePeriod:
     disturbed = cluster.disturbed[period]
     return SitePeriod(
         period=name,
-        bare_ha=cluster.hectares(cluster.classes[period] == BARE),
-        pond_ha=cluster.hectares(cluster.classes[period] == POND),
+        bare_ha=cluster.hectares(disturbed & (cluster.classes[period] == BARE)),
+        pond_ha=cluster.hectares(disturbed & (cluster.classes[period] == POND)),
         observed_share=cluster.share(cluster.observed[period], ground),
         probability=mean_probability(cluster, period, disturbed) if disturbed.any() else None,
         clear_looks=cluster.median_looks(period, ground),
@@ -95,20 +100,43 @@ def periods_gone(cluster: Cluster, shown: int, start: int) -> int:
     return count
 
 
+def periods_shown(cluster: Cluster) -> int:
+    """How many periods show the site's ground disturbed; before it broke off, under another name."""
+    first, ground = _first_ground(cluster)
+    earlier = cluster.mapped[first:] & ground
+    own = int(np.argmax(cluster.stands))
+    unit = cluster.hectares(ground) / 2
+    return int(cluster.stands.sum()) + sum(cluster.hectares(m) >= unit for m in earlier[: own - first])
+
+
+def _first_ground(cluster: Cluster) -> tuple[int, NDArray[np.bool_]]:
+    """The first period of the ground, (k,), on which the site first stands.
+
+    The ground of a site that broke off from another was opened under the other's name: from that period on most of
+    it was held by others without a break.
+    """
+    first = int(np.argmax(cluster.stands))
+    ground = cluster.disturbed[first]
+    others = cluster.held & ~cluster.own
+    while first > 0 and cluster.share(others[first - 1], ground) >= 0.5:
+        first -= 1
+    return first, ground
+
+
 def opening_interval(cluster: Cluster) -> tuple[date | None, date | None]:
     """Last clear undisturbed and first clear disturbed day of the ground disturbed in the first period that stands.
 
     The first is None where less than half of that ground was seen undisturbed before: the rest may be older.
     """
-    first = int(np.argmax(cluster.stands))
-    opened = cluster.disturbed[first]
+    first, ground = _first_ground(cluster)
+    opened = cluster.mapped[first] & ground
     undisturbed: list[date] = []
     left, whole = opened.copy(), np.zeros_like(opened)
     for period in range(first - 1, -1, -1):
         seen = left & cluster.observed[period]
-        day = day_of(cluster.days[period, 1, seen & ~cluster.disturbed[period]])
+        day = day_of(cluster.days[period, 1, seen & ~cluster.mapped[period]])
         undisturbed += [day] if day else []
-        whole |= seen & ~cluster.disturbed[period]
+        whole |= seen & ~cluster.mapped[period]
         left &= ~seen
     known = cluster.share(whole, opened) >= OBSERVED_SHARE
     return min(undisturbed, default=None) if known else None, day_of(cluster.days[first, 2, opened])
@@ -124,7 +152,8 @@ def _project(transformer: Transformer, xy: NDArray[np.float64]) -> NDArray[np.fl
 
 
 def _neighbours(found: Sequence[Cluster], geometries: Sequence[BaseGeometry]) -> list[int]:
-    """Number of other sites less than 1 km away, measured in the UTM zone of each site's first pixel."""
+    """Number of other sites less than 1 km away that are not part of another, in the UTM zone of the first pixel."""
+    ended = np.array([cluster.merged_into is not None for cluster in found], bool)
     home = np.array([cluster.epsg[0] for cluster in found], np.int64)
     shapes = np.array(geometries, object)
     count = np.zeros(len(found), np.int64)
@@ -140,5 +169,6 @@ def _neighbours(found: Sequence[Cluster], geometries: Sequence[BaseGeometry]) ->
         tree = shapely.STRtree(local)
         at = np.searchsorted(reachable, own)
         asked, answer = tree.query(local[at], predicate="dwithin", distance=NEIGHBOUR_M)
-        count[own] = np.bincount(asked[answer != at[asked]], minlength=own.size)
+        other = (answer != at[asked]) & ~ended[reachable[answer]]
+        count[own] = np.bincount(asked[other], minlength=own.size)
     return [int(n) for n in count]
