@@ -197,6 +197,8 @@ def _site(result: RunResult, site: Site) -> dict[str, Any]:
             "last_observed": max((p.last_observed.isoformat() for p in site.periods if p.last_observed), default=None),
             "periods": [_site_period(period) for period in site.periods],
             "scenes": _scenes(result, site.tiles, [period.name for period in result.periods]),
+            "parent": site.parent,
+            "merged_into": site.merged_into,
             **_place(result, site.zone, site.sites_within_1km),
         },
     }
