@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from pipeline.simulation import spectra
 from pipeline.simulation.landcover import Landscape
+from pipeline.simulation.stages import NEVER
 from pipeline.simulation.workings import Workings
 
 POWER = 1_000_000  # whole numbers stand for linear power times this
@@ -73,18 +74,20 @@ def power_of(db: float | NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def workings_db(ground: Landscape, workings: Workings) -> NDArray[np.float64]:
-    """VV and VH (complex, 2) of each complex's bare ground when it is dry: that of what it replaced, plus its rise.
+    """VV and VH (complex, 2) of each complex's bare ground when it is dry.
 
     Heaps and pits are rough and stand upright, so that the yearly minimum rises (Forkuor et al. 2020, in both
-    polarisations). The level follows the ground below for the rise to be the published one; it may so outdo, in
-    forest, what real workings return.
+    polarisations). A complex as a whole, its ponds full, returns what the ground below it did when dry, plus its
+    rise; so its bare ground makes up for the ponds. In forest that may outdo what real workings return.
     """
-    dry = power_of(np.array([[level.dry_vv, level.dry_vh] for level in _by_code()]))
+    dry, pond = power_of(np.array([level[:2] for level in _by_code()])), power_of(np.array(_POND_DB))
     found = np.empty((len(workings.complexes), 2))
     for index, one in enumerate(workings.complexes):
         own = workings.number[one.window] == one.number
         counts = np.bincount(ground.covers[0][one.window][own], minlength=len(dry))
-        found[index] = 10 * np.log10(counts @ dry / counts.sum()) + one.rise_db
+        wet = float((workings.ponds[one.window][own] < NEVER).mean())
+        whole = counts @ dry / counts.sum() * power_of(one.rise_db)
+        found[index] = 10 * np.log10((whole - wet * pond) / (1 - wet))
     return np.round(found, 4)
 
 

@@ -27,7 +27,7 @@ class Complex:
     """One place of workings; `row`, `col`, `side` are its window in cells; `regrown`: half of it is green again.
 
     `neck` is the day on which its ground begins to grow towards its partner's, or its middle to regrow. `rise_db` is by
-    how much its bare ground outdoes in radar what the ground returned before in its driest.
+    how much, ponds included, it returns more of radar when dry than the ground did before.
     """
 
     number: int
