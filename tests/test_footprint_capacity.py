@@ -419,3 +419,11 @@ def test_files_that_are_no_table_are_refused(tmp_path, content, said):
 def test_a_missing_file_is_bad_input(tmp_path):
     with pytest.raises(BadInput, match="cannot be read"):
         read_inputs(Path(tmp_path / "none.csv"), small_run())
+
+
+@given(st.binary(max_size=200) | st.text(alphabet='boda,;"=\n\r\t0.5e-\x00\ufeffé', max_size=200).map(str.encode))
+def test_whatever_the_file_holds_it_is_read_or_refused(tmp_path_factory, content):
+    path = tmp_path_factory.mktemp("hostile") / "inputs.csv"
+    path.write_bytes(INPUT_HEADER.encode() + content)
+    with pytest.raises(BadInput):
+        read_inputs(path, small_run())
