@@ -140,7 +140,8 @@ def _input_name(table: Table, row: Row, commodity: str, route: str) -> str | Non
         return name
     grade = GRADES[commodity]
     if name in ("grade", *GRADES.values()):
-        table.problem(row, f"input {name!r}: for {commodity}, counted in {UNITS[commodity]}, write the grade as {grade}")
+        unit = UNITS[commodity]
+        table.problem(row, f"input {name!r}: for {commodity}, counted in {unit}, write the grade as {grade}")
     else:
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"write one of: {', '.join(known)}"
