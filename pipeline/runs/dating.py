@@ -153,9 +153,11 @@ def _openings(assembled: Assembled, names: Sequence[str], store: Store) -> list[
             bounds = change.last_clear_undisturbed, change.first_clear_disturbed
             ground = _masks(change.gain_geometry, change.tiles)
             _enter_opening(found, change.site_id, last - 1, last, bounds, ground)
+    grown = {site.merged_into for site in assembled.sites}
     for site in assembled.sites:
         first = names.index(site.first_seen)
-        if first and (site.site_id, first) not in found:
+        # Of sites that broke off from others or took others in, part of the first ground was opened elsewhere.
+        if first and (site.site_id, first) not in found and site.parent is None and site.site_id not in grown:
             ground = {}
             for tile, mask in _masks(site.geometry, site.tiles).items():
                 classes = store.get_planes(CLASSES, assembled.class_keys[tile])[first - 1 : first + 1]
