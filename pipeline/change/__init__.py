@@ -4,6 +4,9 @@ from pipeline.change.candidates import Candidates, candidates_of_tile, merge
 from pipeline.change.changes import build_changes
 from pipeline.change.margins import Frame, hold_margins, registration_csv
 from pipeline.change.objects import Classified, classify
+from pipeline.change.radar import same_season
+from pipeline.change.radar_claims import HALO_PX as RADAR_HALO_PX
+from pipeline.change.radar_claims import RisenGround, radar_claims, risen_ground
 from pipeline.change.site import Confidence, Site, SiteChange, SitePeriod, State, Status
 from pipeline.change.sites import build_sites
 from pipeline.change.states import CLASS_NAMES, OUTSIDE, STATE_NAMES, STATE_OUTSIDE, class_raster, state_raster
@@ -11,12 +14,14 @@ from pipeline.change.states import CLASS_NAMES, OUTSIDE, STATE_NAMES, STATE_OUTS
 __all__ = [
     "CLASS_NAMES",
     "OUTSIDE",
+    "RADAR_HALO_PX",
     "STATE_NAMES",
     "STATE_OUTSIDE",
     "Candidates",
     "Classified",
     "Confidence",
     "Frame",
+    "RisenGround",
     "Site",
     "SiteChange",
     "SitePeriod",
@@ -29,6 +34,9 @@ __all__ = [
     "classify",
     "hold_margins",
     "merge",
+    "radar_claims",
     "registration_csv",
+    "risen_ground",
+    "same_season",
     "state_raster",
 ]

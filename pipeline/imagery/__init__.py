@@ -9,6 +9,9 @@ from pipeline.errors import BadInput
 from pipeline.imagery.composite import PLANE_NAMES, Composite, build_composite
 from pipeline.imagery.folder import FolderSource
 from pipeline.imagery.looks import LookPlan, choose_looks
+from pipeline.imagery.radar import RadarComposite, build_radar
+from pipeline.imagery.radar_items import RadarFinder, RadarList, RadarScene
+from pipeline.imagery.radar_raster import RADAR_NODATA
 from pipeline.imagery.radiometry import DarkFloor, check_scene
 from pipeline.imagery.registration import Shift, ShiftSeries, estimate_shift
 from pipeline.imagery.scene import (
@@ -31,6 +34,7 @@ __all__ = [
     "BANDS",
     "NODATA",
     "PLANE_NAMES",
+    "RADAR_NODATA",
     "SCL",
     "Asset",
     "Bbox",
@@ -39,6 +43,10 @@ __all__ = [
     "Finder",
     "FolderSource",
     "LookPlan",
+    "RadarComposite",
+    "RadarFinder",
+    "RadarList",
+    "RadarScene",
     "Scene",
     "SceneList",
     "Shift",
@@ -47,6 +55,7 @@ __all__ = [
     "Source",
     "StacSource",
     "build_composite",
+    "build_radar",
     "check_scene",
     "choose_looks",
     "estimate_shift",

@@ -70,6 +70,10 @@ class RadarComposite:
         """Without the outer `halo` pixels on each side."""
         return RadarComposite(self.geobox.pad(-halo), self.lines, self.planes[..., halo:-halo, halo:-halo])
 
+    def minima(self) -> NDArray[np.int16]:
+        """The minimum of each track, (line, y, x): the mean of those in VV and VH."""
+        return _both(self.planes[:, VV_MINIMUM], self.planes[:, VH_MINIMUM])
+
     def at(self, row: NDArray[np.intp], col: NDArray[np.intp]) -> LinePlanes:
         """Planes (line, 8, n) of some pixels, by row and column of the array."""
         return self.lines, self.planes[..., row, col]
@@ -102,7 +106,10 @@ def build_radar(
         for skipped in each(fill, len(passes), threads):
             lost += skipped
         planes[number] = _line_planes(looks, around, settings.min_looks)
-    return RadarComposite(geobox, lines, planes), tuple(sorted(lost, key=lambda s: s.scene_id))
+    broken = {skipped.scene_id for skipped in lost}
+    read = [any(scene.line == line and scene.id not in broken for scene in scenes) for line in lines]
+    kept = tuple(line for line, good in zip(lines, read, strict=True) if good)
+    return RadarComposite(geobox, kept, planes[read]), tuple(sorted(lost, key=lambda s: s.scene_id))
 
 
 def overpasses(scenes: Sequence[RadarScene]) -> list[list[RadarScene]]:

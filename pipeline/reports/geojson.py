@@ -167,7 +167,7 @@ def _change(result: RunResult, change: SiteChange) -> dict[str, Any]:
             "clear_looks_after": change.clear_looks_after,
             "observed_share": _share(change.observed_share),
             "sensors": sorted(change.sensors),
-            "scenes": _scenes(result, change.tiles, names),
+            "scenes": _change_scenes(result, change, names),
             **_place(result, change.zone, change.sites_within_1km),
         },
     }
@@ -230,6 +230,13 @@ def _place(result: RunResult, zone_index: int, sites_within_1km: int) -> dict[st
         "review": {"state": "unreviewed", "reviewer": None, "date": None},
         "release": result.release,
     }
+
+
+def _change_scenes(result: RunResult, change: SiteChange, periods: Sequence[str]) -> list[str]:
+    """Scenes of each sensor that speaks for a change."""
+    optical = _scenes(result, change.tiles, periods) if not change.by_radar_alone else []
+    tiles = change.tiles if "S1" in change.sensors else ()
+    return sorted({*optical, *(scene for tile in tiles for scene in result.radar_scenes.get(tile, ()))})
 
 
 def _scenes(result: RunResult, tiles: Sequence[Tile], periods: Sequence[str]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 
@@ -30,6 +30,7 @@ class RunResult:
                   None where not known; others are passed on as they are
     model         "name" and "sha256"
     scenes        ids of the scenes read, by tile and period name
+    radar_scenes  ids of the Sentinel-1 scenes that the last change was measured with, by tile
     limits        sentences: what the run cannot see, with measured figures
     composite_of  reflectance x 10 000, (6, 512, 512) in the order of BANDS, NODATA where not observed, of a tile
                   and a period name; None where there is none
@@ -51,6 +52,7 @@ class RunResult:
     limits: tuple[str, ...]
     composite_of: Callable[[Tile, str], NDArray[np.uint16] | None]
     release: Literal["restricted", "public"] = "restricted"
+    radar_scenes: Mapping[Tile, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def before(self) -> Period | None:

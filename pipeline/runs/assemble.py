@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from pipeline import config
 from pipeline.areas import TILE_PX, Area, Tile, cell_area_m2, zone_index
 from pipeline.change import (
+    RADAR_HALO_PX,
     Candidates,
     Classified,
     Frame,
+    RisenGround,
     Site,
     SiteChange,
     build_changes,
@@ -24,7 +26,10 @@ from pipeline.change import (
     classify,
     hold_margins,
     merge,
+    radar_claims,
     registration_csv,
+    risen_ground,
+    same_season,
     state_raster,
 )
 from pipeline.errors import StoreError
@@ -44,8 +49,9 @@ from pipeline.footprint import (
     sum_layers,
     tile_areas,
 )
-from pipeline.imagery import NODATA, PLANE_NAMES, Composite, ShiftSeries
+from pipeline.imagery import NODATA, PLANE_NAMES, Composite, RadarComposite, ShiftSeries
 from pipeline.runs.execute import Failure
+from pipeline.runs.radar import RadarOutcome, load_radar
 from pipeline.runs.store import Store, content_key
 from pipeline.runs.tasks import MAP, TileOutcome, load_composite
 
@@ -66,13 +72,17 @@ CLASSES = "classes"
 
 @dataclass(frozen=True)
 class Stack:
-    """The stored results of one tile, a pair of keys (composite, map) for each period; None where a task failed."""
+    """The stored results of one tile, a pair of keys (composite, map) for each period; None where a task failed.
+
+    `backscatter` has the key of the radar statistics of each period, empty where there are none.
+    """
 
     tile: Tile
     keys: tuple[tuple[str, str] | None, ...]
     areas: tuple[Area, ...]
     settings: config.Change
     store: Store
+    backscatter: tuple[str, ...] = ()
 
     @property
     def zone(self) -> NDArray[np.int16]:
@@ -89,6 +99,17 @@ class Stack:
         for pair in self.keys:
             yield load_composite(self.store, pair[0], self.tile) if pair else _unobserved(self.tile)
 
+    def composite(self, period: int) -> Composite:
+        """The composite of one period on the tile."""
+        pair = self.keys[period]
+        return load_composite(self.store, pair[0], self.tile) if pair else _unobserved(self.tile)
+
+    def radar(self) -> Iterator[RadarComposite]:
+        """Radar statistics of each period on the tile, one after the other; nothing if no period has any."""
+        if any(self.backscatter):
+            for key in self.backscatter:
+                yield load_radar(self.store, key, self.tile).cropped(RADAR_HALO_PX)
+
 
 def _unobserved(tile: Tile) -> Composite:
     planes = np.full((len(PLANE_NAMES), TILE_PX, TILE_PX), NODATA, np.uint16)
@@ -103,13 +124,16 @@ def stacks(
     areas: tuple[Area, ...],
     settings: config.Change,
     store: Store,
+    radar: Sequence[RadarOutcome | Failure] = (),
 ) -> tuple[Stack, ...]:
     """Outcomes in the order tile by tile, period by period, gathered by tile."""
     pairs = [(o.composite_key, o.map_key) if isinstance(o, TileOutcome) else None for o in outcomes]
-    return tuple(
-        Stack(tile, tuple(pairs[i * n_periods : (i + 1) * n_periods]), areas, settings, store)
-        for i, tile in enumerate(tiles)
-    )
+    backscatter = [o.key if isinstance(o, RadarOutcome) else "" for o in radar]
+    found = []
+    for i, tile in enumerate(tiles):
+        own = slice(i * n_periods, (i + 1) * n_periods)
+        found.append(Stack(tile, tuple(pairs[own]), areas, settings, store, tuple(backscatter[own])))
+    return tuple(found)
 
 
 def find_candidates(stack: Stack) -> tuple[Candidates, Frame]:
@@ -122,9 +146,32 @@ def find_candidates(stack: Stack) -> tuple[Candidates, Frame]:
             yield composite
 
     found = candidates_of_tile(
-        stack.tile, stack.maps(), composites(), stack.zone, cell_area_m2(stack.tile), stack.settings
+        stack.tile, stack.maps(), composites(), stack.zone, cell_area_m2(stack.tile), stack.settings, stack.radar()
     )
     return found, Frame.of(series.found)
+
+
+@dataclass(frozen=True)
+class RisenTask:
+    """One tile, and the periods between which its backscatter is compared; `before` is that which is told."""
+
+    stack: Stack
+    radar: config.Radar
+    reference: int
+    before: int
+    after: int
+
+
+def find_risen(task: RisenTask) -> RisenGround | None:
+    """Ground of a tile that optics did not see in the later period and whose backscatter rose; None without radar."""
+    stack = task.stack
+    keys = stack.backscatter[task.reference], stack.backscatter[task.after]
+    if not all(keys):
+        return None
+    earlier, later = (load_radar(stack.store, key, stack.tile) for key in keys)
+    unseen = ~stack.composite(task.after).observed
+    looks = stack.composite(task.before).looks
+    return risen_ground(stack.tile, earlier, later, unseen, looks, stack.zone, cell_area_m2(stack.tile), task.radar)
 
 
 @dataclass(frozen=True)
@@ -215,6 +262,7 @@ def assemble(
     layers: Sequence[Layer],
     settings: config.Change,
     footprint: config.Footprint,
+    radar: config.Radar,
     key: str,
     run_tasks: RunTasks,
 ) -> Assembled:
@@ -229,7 +277,13 @@ def assemble(
     frames = {stack.tile: frame for stack, (_, frame) in zip(tiles, found, strict=True)}
     classified, held = hold_margins(classify([merge(p) for p in by_zone.values()], settings), frames, settings)
     sites = build_sites(classified, periods, settings)
-    changes = build_changes(classified, sites, periods, settings, len(periods) - 2, len(periods) - 1)
+    before, after = len(periods) - 2, len(periods) - 1
+    changes = build_changes(classified, sites, periods, settings, before, after, radar)
+    reference = same_season(periods, before, after)
+    if reference is not None and any(any(stack.backscatter) for stack in tiles):
+        risen_tasks = [RisenTask(stack, radar, reference, before, after) for stack in tiles]
+        risen = [part for part in _whole(run_tasks(find_risen, risen_tasks, "radar alone")) if part is not None]
+        changes += radar_claims(risen, classified, sites, periods, settings, radar, before, after)
     zones = {zone.epsg: zone for zone in classified}
     class_keys = {stack.tile: content_key(change=key, tile=stack.tile.id) for stack in tiles}
     parts = [tuple(TileLayer(layer.near(s.tile), len(layer.units)) for layer in layers) for s in tiles]

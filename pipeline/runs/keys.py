@@ -9,7 +9,7 @@ from pipeline import config
 from pipeline.areas import Tile
 from pipeline.config_file import ConfigFile
 from pipeline.footprint import Layer
-from pipeline.imagery import LookPlan, Scene
+from pipeline.imagery import LookPlan, RadarScene, Scene
 from pipeline.runs.store import code_version, content_key
 
 # Bump when the layout of stored planes changes without a change of the code that makes them.
@@ -63,6 +63,18 @@ def window_key(
     )
 
 
+def radar_key(tile: Tile, scenes: Sequence[RadarScene], settings: config.Radar, halo_px: int) -> str:
+    """Key of the backscatter statistics of a tile and period: the scenes, what is done to them, and the code."""
+    return content_key(
+        format=STORE_FORMAT,
+        tile=tile.id,
+        halo_px=halo_px,
+        radar=[[scene.id, scene.version] for scene in scenes],
+        settings=[settings.min_looks, settings.multilook_px, settings.surroundings_m],
+        code=code_version("areas", "imagery"),
+    )
+
+
 def change_key(
     maps: Sequence[Sequence[str]],
     areas_sha256: str,
@@ -70,11 +82,15 @@ def change_key(
     settings: config.Change,
     layers: Sequence[Layer],
     min_observed_share: float,
+    radar: config.Radar,
+    backscatter: Sequence[str],
 ) -> str:
     """Key of what follows from all maps together: sites, changes, classes and areas, by zone and by each layer."""
     return content_key(
         format=STORE_FORMAT,
         maps=maps,
+        radar=radar,
+        backscatter=backscatter,
         areas=areas_sha256,
         periods=periods,
         settings=settings,

@@ -20,6 +20,7 @@ from pipeline.periods import with_origin
 from pipeline.runs.dating import NOTHING_DATED, Dating
 from pipeline.runs.execute import Failure
 from pipeline.runs.plan import Plan
+from pipeline.runs.radar import RadarOutcome
 from pipeline.runs.store import code_version, sha256_of
 from pipeline.runs.tasks import TileOutcome
 
@@ -53,6 +54,7 @@ class Work:
     outcomes: tuple[TileOutcome | Failure, ...]
     unseen: frozenset[tuple[Tile, int]]
     dating: Dating = NOTHING_DATED
+    radar: tuple[RadarOutcome | Failure, ...] = ()
 
     @property
     def failed(self) -> list[dict[str, str]]:
@@ -65,6 +67,12 @@ class Work:
                 rows.append({**place, "reason": outcome.reason})
             else:
                 rows += [{**place, "scene": s.scene_id, "reason": s.reason} for s in outcome.skipped if s.failed]
+        for item, radar in zip(self.plan.work, self.radar, strict=False):
+            place = {"tile": item.tile.id, "period": item.period.name}
+            if isinstance(radar, Failure):
+                rows.append({**place, "reason": f"radar: {radar.reason}"})
+            else:
+                rows += [{**place, "scene": s.scene_id, "reason": s.reason} for s in radar.skipped if s.failed]
         return rows + list(self.dating.failed)
 
     @property
@@ -158,6 +166,16 @@ def build_manifest(
                 }
                 for scene in plan.scenes
             ],
+            "radar_scenes": [
+                {
+                    "id": scene.id,
+                    "version": scene.version,
+                    "acquired": scene.acquired.isoformat(),
+                    "orbit": scene.orbit,
+                    "track": scene.track or None,
+                }
+                for scene in plan.radar.scenes
+            ],
         },
         "tasks": _task_rows(work),
         "dating": work.dating.as_json(),
@@ -204,6 +222,15 @@ def _task_rows(work: Work) -> list[dict[str, Any]]:
         else:
             row |= {"state": "failed", "reason": outcome.reason}
         rows.append(row)
+    for row, scenes, radar in zip(rows, work.plan.radar.work, work.radar, strict=False):
+        if isinstance(radar, RadarOutcome) and radar.key:
+            row["radar"] = {
+                "state": radar.state,
+                "looks": [scene.id for scene in scenes],
+                "measured_share": round(radar.measured_share, 6),
+                "statistics": radar.key,
+                "seconds": radar.seconds,
+            }
     return rows
 
 

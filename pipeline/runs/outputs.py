@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import pipeline
 from pipeline.areas import NOT_WATCHED, Tile, zone_index, zones_of
-from pipeline.change import CLASS_NAMES, OUTSIDE, STATE_NAMES, STATE_OUTSIDE
+from pipeline.change import CLASS_NAMES, OUTSIDE, STATE_NAMES, STATE_OUTSIDE, same_season
 from pipeline.disturbance import limits_of
 from pipeline.errors import StoreError
 from pipeline.footprint import Provenance, delve_csv
@@ -27,6 +27,7 @@ from pipeline.reports import (
 )
 from pipeline.runs.assemble import CLASSES, Assembled, LazyTiles
 from pipeline.runs.manifest import Work
+from pipeline.runs.radar import RadarOutcome
 from pipeline.runs.store import Store, write_whole
 from pipeline.runs.tasks import MAP, TileOutcome, load_composite
 
@@ -43,6 +44,8 @@ def run_result(work: Work, assembled: Assembled, run_id: str, store: Store) -> R
             unread = {skipped.scene_id for skipped in outcome.skipped if skipped.failed}
             ids = tuple(scene.id for scene in item.looks.period if scene.id not in unread)
             scenes.setdefault(item.tile, {})[item.period.name] = ids
+
+    radar_scenes = _radar_scenes(work)
 
     def composite_of(tile: Tile, period: str) -> NDArray[np.uint16] | None:
         key = composites.get((tile, period))
@@ -65,7 +68,23 @@ def run_result(work: Work, assembled: Assembled, run_id: str, store: Store) -> R
         scenes=scenes,
         limits=limits_of(plan.model),
         composite_of=composite_of,
+        radar_scenes=radar_scenes,
     )
+
+
+def _radar_scenes(work: Work) -> dict[Tile, tuple[str, ...]]:
+    """Sentinel-1 scenes of the last period and of that of the same season which it is compared with, by tile."""
+    plan, last = work.plan, len(work.plan.periods) - 1
+    reference = same_season(plan.periods, last - 1, last)
+    if reference is None:
+        return {}
+    compared = {plan.periods[reference].name, plan.periods[last].name}
+    found: dict[Tile, tuple[str, ...]] = {}
+    for item, scenes, outcome in zip(plan.work, plan.radar.work, work.radar, strict=False):
+        if isinstance(outcome, RadarOutcome) and item.period.name in compared:
+            unread = {skipped.scene_id for skipped in outcome.skipped}
+            found[item.tile] = found.get(item.tile, ()) + tuple(s.id for s in scenes if s.id not in unread)
+    return found
 
 
 def write_outputs(folder: Path, result: RunResult, work: Work, assembled: Assembled, store: Store) -> None:

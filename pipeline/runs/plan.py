@@ -30,6 +30,7 @@ from pipeline.imagery import (
 )
 from pipeline.periods import expand
 from pipeline.runs.progress import Reporter
+from pipeline.runs.radar import RadarPlan, plan_radar
 from pipeline.runs.simulated import simulate
 
 
@@ -59,6 +60,7 @@ class Plan:
     work: tuple[TilePeriod, ...]
     left_out: dict[str, tuple[str, ...]] = field(default_factory=dict)
     broken: tuple[Skipped, ...] = ()
+    radar: RadarPlan = field(default_factory=RadarPlan)
 
     @property
     def scenes(self) -> tuple[Scene, ...]:
@@ -123,13 +125,15 @@ def make_plan(file: ConfigFile, source: Source, as_of: date) -> Plan:
             looks, skipped = choose_looks(near, box, period, as_of, file.config.imagery, tile.epsg)
             work.append(TilePeriod(tile, period, looks))
             left.update(dict.fromkeys(skipped))
+    radar = plan_radar(source, file, tiles, periods, as_of)
+    left.update(dict.fromkeys(radar.skipped))
     reasons: dict[str, set[str]] = {}
     for item in left:
         if not item.failed:
             reasons.setdefault(item.reason, set()).add(item.scene_id)
     left_out = {reason: tuple(sorted(ids)) for reason, ids in sorted(reasons.items())}
     broken = sorted((item for item in left if item.failed), key=lambda item: (item.scene_id, item.reason))
-    return Plan(file, as_of, source, model, model_sha256, periods, tiles, tuple(work), left_out, tuple(broken))
+    return Plan(file, as_of, source, model, model_sha256, periods, tiles, tuple(work), left_out, tuple(broken), radar)
 
 
 def scene_counts(plan: Plan) -> Counter[str]:

@@ -28,6 +28,7 @@ from pipeline.runs.manifest import MANIFEST, Work, build_manifest, hash_outputs,
 from pipeline.runs.outputs import run_result, write_outputs
 from pipeline.runs.plan import Plan, make_plan, open_programme_source, with_source
 from pipeline.runs.progress import Reporter, Silent
+from pipeline.runs.radar import RadarOutcome, RadarTask, run_radar
 from pipeline.runs.store import Store
 from pipeline.runs.tasks import SceneTask, TileOutcome, TileTask, run_scene, run_tile
 
@@ -110,26 +111,38 @@ def run_programme(path: Path, options: RunOptions, reporter: Reporter | None = N
     with open_executor(kind, workers, options.scheduler) as executor:
         with clock.step("maps"):
             plan, rejected, outcomes = _make_maps(plan, store, executor, reporter)
+        with clock.step("radar"):
+            radar = _make_radar(plan, store, executor, reporter)
         keys = [_keys(outcome) for outcome in outcomes]
+        backscatter = [outcome.key if isinstance(outcome, RadarOutcome) else "" for outcome in radar]
         floor = file.config.footprint.min_observed_share
         areas_key = areas_hash(file.areas)
-        maps_key = change_key(keys, areas_key, plan.periods, file.config.change, file.layers, floor)
-        failed = Work(plan, rejected, outcomes, frozenset()).failed
+        maps_key = change_key(
+            keys, areas_key, plan.periods, file.config.change, file.layers, floor, file.config.radar, backscatter
+        )
+        failed = Work(plan, rejected, outcomes, frozenset(), radar=radar).failed
         run_hash = run_key(maps_key, file, options.as_of, limits_of(plan.model), failed)
         earlier = _earlier_run(home, run_hash)
         if earlier is not None:
             return _nothing_new(home, earlier)
         run_id = f"{options.as_of}-{run_hash[:8]}"
         with clock.step("change"):
-            tiles = stacks(outcomes, plan.tiles, len(plan.periods), file.areas, file.config.change, store)
+            tiles = stacks(outcomes, plan.tiles, len(plan.periods), file.areas, file.config.change, store, radar)
             run_tasks = partial(_map, executor, reporter)
             layers = (Layer.of_zones(file.areas), *file.layers)
             assembled = assemble(
-                tiles, plan.periods, layers, file.config.change, file.config.footprint, maps_key, run_tasks
+                tiles,
+                plan.periods,
+                layers,
+                file.config.change,
+                file.config.footprint,
+                file.config.radar,
+                maps_key,
+                run_tasks,
             )
         with clock.step("dating"):
             assembled, dating = date_openings(assembled, plan, outcomes, file.config.change, store, run_tasks)
-    work = Work(plan, rejected, outcomes, assembled.unseen, dating)
+    work = Work(plan, rejected, outcomes, assembled.unseen, dating, radar)
     for sums in assembled.sums[1:]:
         if sums.shared:
             reporter.say(
@@ -173,6 +186,18 @@ def _make_maps(
         # Nothing can be told of any place: this is a failed run, not an incomplete one.
         raise StoreError(f"every task failed; the first said: {outcomes[0].reason}")  # type: ignore[union-attr]
     return plan, rejected, tuple(outcomes)
+
+
+def _make_radar(plan: Plan, store: Store, executor: Executor, reporter: Reporter) -> tuple[RadarOutcome | Failure, ...]:
+    """Bring Sentinel-1 of every tile of every period to stored statistics; nothing where the source has none."""
+    if not plan.radar.scenes:
+        return ()
+    settings = plan.file.config.radar
+    tasks = [
+        RadarTask(item.tile, item.period.name, scenes, settings, store)
+        for item, scenes in zip(plan.work, plan.radar.work, strict=True)
+    ]
+    return tuple(_map(executor, reporter, run_radar, tasks, "radar"))
 
 
 def _map(
