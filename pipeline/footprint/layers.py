@@ -12,7 +12,7 @@ import shapely
 from numpy.typing import NDArray
 
 from pipeline.areas.area import Area, areas_hash, geodesic_area_km2, zones_of
-from pipeline.areas.lattice import PIXEL_M, Tile
+from pipeline.areas.lattice import PIXEL_M, Tile, to_lonlat
 from pipeline.areas.zones import NOT_WATCHED, zone_index
 
 ZONES = "zones"
@@ -79,9 +79,8 @@ class Layer:
 
     def near(self, tile: Tile) -> UnitsNear:
         """The units about a tile, so that a task need not carry the whole layer."""
-        box = tile.geobox.geographic_extent.boundingbox
-        margin = (box.left - _MARGIN_DEG, box.bottom - _MARGIN_DEG, box.right + _MARGIN_DEG, box.top + _MARGIN_DEG)
-        near = sorted(self._tree.query(shapely.box(*margin)).tolist()) if self.units else []
+        window = shapely.box(*to_lonlat(tile.epsg).transform_bounds(*tile.geobox.boundingbox.bbox)).buffer(_MARGIN_DEG)
+        near = sorted(self._tree.query(window).tolist()) if self.units else []
         return UnitsNear(
             tuple(i + 1 for i in near),
             tuple(self.units[i] for i in near),
