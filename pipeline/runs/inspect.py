@@ -12,6 +12,7 @@ from pipeline.runs.manifest import MANIFEST, hash_outputs
 from pipeline.runs.plan import Plan, scene_counts
 from pipeline.runs.store import Store
 from pipeline.runs.tasks import COMPOSITE, MAP
+from pipeline.runs.windows import LOOKS
 
 
 def plan_summary(plan: Plan) -> dict[str, Any]:
@@ -113,4 +114,8 @@ def verify_run(run_dir: Path) -> list[str]:
         for stage in (COMPOSITE, MAP):
             if stage in row and store.seal(stage, row[stage]) is None:
                 problems.append(f"stored {stage} of {row['tile']} {row['period']}: missing or damaged")
+    for row in manifest.get("dating", {}).get("windows", ()):
+        if row.get("looks") and store.seal(LOOKS, row["looks"]) is None:
+            before, after = row["between"]
+            problems.append(f"stored looks at {row['tile']} {before} to {after}: missing or damaged")
     return problems
