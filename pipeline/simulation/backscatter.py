@@ -25,7 +25,6 @@ from pipeline.simulation.workings import Workings
 POWER = 1_000_000  # whole numbers stand for linear power times this
 _POND_DB = (-19.5, -25.5)  # wind-sheltered and shallow, with spoil in each pixel's reach
 _BARE_WET_DB = 1.2  # what rain adds to rough bare ground
-_BARE_TEXTURE_DB = 1.3
 
 
 class Level(NamedTuple):
@@ -47,8 +46,8 @@ LEVELS = {
     spectra.STREAM: Level(-12.0, -18.0, -11.0, -17.0, 1.0),
     spectra.HIGH_BAR: Level(-14.5, -23.0, -18.8, -25.6, 0.9),
     spectra.LOW_BAR: Level(-16.0, -24.0, -18.8, -25.6, 0.9),
-    spectra.BRIGHT_FIELD: Level(-13.5, -21.8, -7.9, -13.2, 1.0),
-    spectra.FIELD: Level(-13.2, -21.0, -7.6, -12.8, 1.0),
+    spectra.BRIGHT_FIELD: Level(-13.3, -21.2, -7.9, -13.2, 1.0),
+    spectra.FIELD: Level(-13.0, -20.6, -7.6, -12.8, 1.0),
     spectra.FALLOW: Level(-12.4, -19.2, -8.0, -13.4, 0.9),
     spectra.CASSAVA: Level(-10.8, -16.6, -7.8, -12.9, 0.9),
     spectra.ROAD: Level(-14.0, -22.0, -12.6, -20.6, 0.9),
@@ -99,7 +98,7 @@ def lookup(bare_db: NDArray[np.float64], wetness: float, gain_db: float) -> NDAr
         table[cover.code] = _row(dry + wetness * (wet - dry), level.texture)
     for index, dry in enumerate(bare_db):
         bare, pond = spectra.FIRST_WORKING + 2 * index, spectra.FIRST_WORKING + 2 * index + 1
-        table[bare] = _row(dry + wetness * _BARE_WET_DB, _BARE_TEXTURE_DB)
+        table[bare] = _row(dry + wetness * _BARE_WET_DB, 0.9)
         table[pond] = _row(np.array(_POND_DB), 0.7)
     return np.rint(table * power_of(gain_db) * POWER).astype(np.int32)
 
