@@ -203,8 +203,13 @@ class Design(_Part):
         )
 
     def lonlat(self) -> NDArray[np.float64]:
-        """Longitude and latitude of each point, (n, 2)."""
-        return np.array([(point.lon, point.lat) for point in self.points])
+        """Longitude and latitude of the centre of each point's pixel, (n, 2); those in the file are rounded."""
+        epsg, row, col = np.array([(point.epsg, point.row, point.col) for point in self.points], np.int64).T
+        out = np.zeros((len(self.points), 2))
+        for code in np.unique(epsg).tolist():
+            own = epsg == code
+            out[own] = centres(code, row[own], col[own])
+        return out
 
     def sample_geojson(self) -> str:
         """The blind file for reviewers: places and ids in random order, and nothing of what the map says there."""

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from pipeline.areas import PIXEL_M, TILE_PX
+from pipeline.areas import PIXEL_M
 from pipeline.errors import BadInput
 from pipeline.footprint.frame import LEFT_OUT, TileFrame, left_out_mm2
 from pipeline.footprint.strata import NAMES, NOT_IN_FRAME
@@ -78,8 +78,8 @@ class Pool:
     def add(self, part: TileFrame, seed: int, keep: int) -> None:
         """Add a tile's pixels, keeping no more than needed of each stratum."""
         step, (top, left) = self.step, part.tile.origin_px
-        index = np.arange(TILE_PX)
-        place = ((top + index) % step)[:, None] * step + (left + index) % step
+        rows, cols = (np.arange(size) for size in part.stratum.shape)
+        place = ((top + rows) % step)[:, None] * step + (left + cols) % step
         inside = part.stratum != NOT_IN_FRAME
         slot = part.stratum[inside].astype(np.int64) * step**2 + place[inside]
         self.counts += np.bincount(slot, minlength=_H * step**2).reshape(_H, -1)
