@@ -20,7 +20,7 @@ STEP = 20  # stored numbers are dB x 100 in steps of 0.2 dB, a tenth of the spec
 _ORBITS_A_REPEAT = 175
 _LAUNCH = date(2014, 4, 3)
 _LOOK_SCALE = 1024  # of whole numbers that stand for one-look intensities of mean 1
-_LEAN_DB = 0.3  # sd of what terrain correction leaves on a track, chosen
+_LEAN_DB = 0.9  # at most what terrain correction leaves on a track (sd about 0.2 dB), chosen
 _LEAN_STEP = 16  # pixels between the points at which that is drawn
 
 
@@ -93,7 +93,7 @@ def _lean(scenario: Scenario, ground: Ground, orbit: Orbit) -> NDArray[np.float3
     """What terrain correction leaves of slopes that face a track or turn away, dB (y, x); equal for all its passes."""
     rows, cols = (-(-n // _LEAN_STEP) + 1 for n in (ground.granule.rows, ground.granule.cols))
     rng = stream(scenario.seed, "lean", ground.granule.epsg, orbit.relative)
-    field = value_noise(rng, (rows, cols), ((20, 1.0), (7, 0.8), (3, 0.4))) * np.float32(_LEAN_DB / 0.35)
+    field = value_noise(rng, (rows, cols), ((20, 1.0), (7, 0.8), (3, 0.4))) * np.float32(_LEAN_DB)
     return enlarge(field, _LEAN_STEP)[: ground.granule.rows, : ground.granule.cols]
 
 
