@@ -115,12 +115,13 @@ def build_radar(
 def overpasses(scenes: Sequence[RadarScene]) -> list[list[RadarScene]]:
     """Scenes of one track in groups by overpass of one satellite, by time."""
     groups: list[list[RadarScene]] = []
+    latest: dict[str, list[RadarScene]] = {}
     for scene in sorted(scenes, key=lambda s: (s.acquired, s.id)):
-        first = groups[-1][0] if groups else scene
-        if groups and scene.platform == first.platform and scene.acquired - first.acquired < _ONE_OVERPASS:
-            groups[-1].append(scene)
-        else:
-            groups.append([scene])
+        group = latest.get(scene.platform)
+        if group is None or scene.acquired - group[0].acquired > _ONE_OVERPASS:
+            group = latest[scene.platform] = []
+            groups.append(group)
+        group.append(scene)
     return groups
 
 

@@ -101,9 +101,7 @@ def _warped(src: DatasetReader, geobox: GeoBox, band: Backscatter) -> NDArray[np
     if (right - left) * (bottom - top) > _MOST_WINDOW_PX:
         raise SceneRejected(f"{short_name(band.href)} is much finer than 10 m; resample it to the lattice")
     window = Window(left, top, right - left, bottom - top)
-    stored = _decibels(src.read(1, window=window).astype(np.float64), src.nodata, band)
-    power = to_power(stored)
-    power[stored == RADAR_NODATA] = np.nan
+    power = _power(src.read(1, window=window).astype(np.float64), src.nodata, band)
     with rasterio.Env(GDAL_NUM_THREADS="1"):
         reproject(
             power,
@@ -122,8 +120,20 @@ def _warped(src: DatasetReader, geobox: GeoBox, band: Backscatter) -> NDArray[np
 
 
 def _decibels(raw: NDArray[np.float64], nodata: float | None, band: Backscatter) -> NDArray[np.int16]:
-    values = np.where(np.isfinite(raw) & (raw != (np.nan if nodata is None else nodata)), raw, np.nan)
-    return _stored(values * band.scale) if band.in_db else from_power(values * band.scale)
+    values = _measured(raw, nodata) * band.scale
+    return _stored(values) if band.in_db else from_power(values)
+
+
+def _power(raw: NDArray[np.float64], nodata: float | None, band: Backscatter) -> NDArray[np.float64]:
+    """Linear power, NaN where it is not what land scatters."""
+    values = _measured(raw, nodata) * band.scale
+    power = 10 ** (values / 10) if band.in_db else values
+    lowest, highest = 10 ** (LOWEST_DB / 10), 10 ** (HIGHEST_DB / 10)
+    return np.where((power >= lowest) & (power <= highest), power, np.nan)
+
+
+def _measured(raw: NDArray[np.float64], nodata: float | None) -> NDArray[np.float64]:
+    return np.where(np.isfinite(raw) & (raw != (np.nan if nodata is None else nodata)), raw, np.nan)
 
 
 def _stored(decibels: NDArray[np.float64]) -> NDArray[np.int16]:
