@@ -188,6 +188,7 @@ def _candidates(row: NDArray[np.int64], col: NDArray[np.int64], probability: NDA
         greenest=np.repeat(none[:, np.newaxis], 2, axis=1),
         season_looks=np.repeat(none[:, np.newaxis], 2, axis=1),
         radar=np.full((1, 2, 2, n), RADAR_NODATA, np.int16),
+        water=np.zeros((1, n), bool),
         zone=np.zeros(n, np.int16),
         area_m2=np.full(n, 100.0),
     )

@@ -117,6 +117,9 @@ class Change(_Section):
         default="looks", description="read the single looks about each opening to date it, or go by the periods"
     )
     max_dated: int = Field(default=500, ge=0, le=100_000, description="openings dated by looks, largest first")
+    wide_water_ha: float = Field(
+        default=2.0, ge=0, le=4, description="open water at least so wide moves bars and shores; 0 sets none apart"
+    )
     max_shift_px: float = Field(
         default=0.5, ge=0, le=10, description="a period that lies farther off the others, in pixels, moves no margin"
     )
@@ -172,6 +175,9 @@ class Run(_Section):
 
     executor: Literal["serial", "threads", "processes"] = Field(default="threads")
     workers: int = Field(default=2, ge=1, le=256)
+    register_file: Path | None = Field(
+        default=None, description="register.gpkg shared with other programmes, relative to the config; default: its own"
+    )
 
 
 class Config(_Section):

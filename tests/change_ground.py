@@ -40,13 +40,15 @@ def ground(
     area=100.0,
     radar=None,
     around=(0.0,),
+    water=None,
 ):
     """Candidates of percent maps (y, x), one a period, -1 unobserved; pixels below 50 % in all periods fall away.
 
     `pond` is the share of the probability that is pond (y, x); `greenest` NDVI before and after, one pair or one
     a period, each side seen in three looks unless `season_looks` gives others; the north-west pixel is (top, left) on
     the lattice. `radar` is dB of the minimum, one (ascending, descending) pair a period with numbers or maps (y, x),
-    None where unknown; `around` that of its surroundings.
+    None where unknown; `around` that of its surroundings; `water` marks open water of a wide body, one map (y, x) a
+    period.
     """
     percent = np.array(maps, np.int32)
     at = np.nonzero(percent.max(axis=0) >= 50)
@@ -70,6 +72,7 @@ def ground(
         greenest=np.repeat(green[:, :, None], n, axis=2),
         season_looks=np.repeat(seen[:, :, None], n, axis=2).astype(np.uint16),
         radar=backscatter(radar, percent.shape, around)[..., at[0], at[1]],
+        water=np.zeros(p.shape, bool) if water is None else np.array(water, bool)[:, at[0], at[1]],
         zone=np.broadcast_to(np.array(zone, np.int16), percent.shape[1:])[at].astype(np.int16),
         area_m2=np.full(n, area),
     )

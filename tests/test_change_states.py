@@ -8,18 +8,21 @@ from pipeline.areas.lattice import Tile
 from pipeline.change import CLASS_NAMES, STATE_NAMES, class_raster, classify, state_raster
 from tests.change_ground import SETTINGS, UNSEEN, ground
 
-O, B, P, S, U, X = 0, 1, 2, 3, 255, 254  # other, bare, pond, seasonal, unseen, outside  # noqa: E741
+# Other, bare, pond, seasonal, water's edge, unseen, outside.
+O, B, P, S, W, U, X = 0, 1, 2, 3, 4, 255, 254  # noqa: E741
 
 
 @pytest.mark.parametrize(
     ("before", "after", "state"),
     [
-        *[(before, after, "undisturbed") for before in (O, S) for after in (O, S)],
+        *[(before, after, "undisturbed") for before in (O, S, W) for after in (O, S, W)],
         *[(before, after, "continuing") for before in (B, P) for after in (B, P)],
         *[(before, after, "new") for before in (O, S) for after in (B, P)],
         *[(before, after, "recovered") for before in (B, P) for after in (O, S)],
-        *[(U, after, "not observed before") for after in (O, B, P, S)],
-        *[(before, U, "not observed after") for before in (O, B, P, S)],
+        *[(before, W, "water level") for before in (B, P)],
+        *[(W, after, "water level") for after in (B, P)],
+        *[(U, after, "not observed before") for after in (O, B, P, S, W)],
+        *[(before, U, "not observed after") for before in (O, B, P, S, W)],
         (U, U, "not observed in both"),
         *[(X, X, "outside the watch"), (X, U, "outside the watch"), (B, X, "outside the watch")],
     ],

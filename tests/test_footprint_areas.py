@@ -59,7 +59,7 @@ def test_a_zone_that_was_not_observed_has_no_hectares_rather_than_zero():
     assert (unseen.disturbed_ha, unseen.bare_ha, unseen.other_ha) == (None, None, None)
     assert (unseen.gain_ha, unseen.loss_ha, unseen.stable_ha, unseen.both_observed_share) == (None, None, None, 0)
     line = next(line for line in footprint.to_csv().splitlines() if line.startswith("zones,unassigned,,p1,"))
-    assert line == "zones,unassigned,,p1,,,,,,0.0100,0.0100,0.000000,,,,0.000000"
+    assert line == "zones,unassigned,,p1,,,,,,,0.0100,0.0100,0.000000,,,,0.000000"
 
 
 def test_gain_loss_and_stable_are_counted_where_both_periods_were_observed():
@@ -141,7 +141,7 @@ def test_tiles_counted_for_other_periods_are_refused():
         build_footprint({HERE: small()}, LAYERS, periods(3))
 
 
-classes = arrays(np.uint8, (2, 5, 4), elements=st.sampled_from([0, 1, 2, 3, 255]))
+classes = arrays(np.uint8, (2, 5, 4), elements=st.sampled_from([0, 1, 2, 3, 4, 255]))
 zones = arrays(np.int16, (5, 4), elements=st.integers(-1, 2))
 cells = arrays(np.float64, (5, 4), elements=st.floats(98, 101))
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.areas.lattice import TILE_PX, Tile, require_same
+from pipeline.change.water import wide_water
 from pipeline.config import Change
 from pipeline.errors import LatticeMismatch
 from pipeline.imagery.composite import Composite
@@ -31,6 +32,7 @@ class Candidates:
     season_looks uint16 (T, 2, n)  clear looks before and after that are far enough to show another season
     radar      int16 (T, 2, 2, n)  Sentinel-1, ascending and descending: minimum backscatter of the ground and of its
                                    surroundings, dB x 100, mean of VV and VH; -32768 where looks are too few
+    water      bool (T, n)         open water of a wide body (`pipeline.change.water`)
     zone       int16 (n,)          0 unassigned, i >= 1 the i-th declared zone
     area_m2    float64 (n,)        true area on the ellipsoid
     """
@@ -45,6 +47,7 @@ class Candidates:
     greenest: NDArray[np.uint16]
     season_looks: NDArray[np.uint16]
     radar: NDArray[np.int16]
+    water: NDArray[np.bool_]
     zone: NDArray[np.int16]
     area_m2: NDArray[np.float64]
 
@@ -72,8 +75,9 @@ def candidates_of_tile(
     """Watched pixels (zone >= 0) of a tile whose bare + pond reaches `weak` in at least one period.
 
     `maps` holds one (2, 512, 512) array of bare and pond probability x 10 000 a period (65535 not observed),
-    `composites` gives the composites they were made from, `radar` nothing or that of each period. One
-    composite is held at a time, since periods may be hundreds. Raises LatticeMismatch if one is not on the tile.
+    `composites` gives the composites they were made from, with a halo if they have one, `radar` nothing or that of
+    each period. One composite is held at a time: periods may be hundreds. Raises LatticeMismatch if one is not on the
+    tile.
     """
     side = (TILE_PX, TILE_PX)
     for plane in maps:
@@ -86,10 +90,14 @@ def candidates_of_tile(
     at = np.nonzero(looks_disturbed & (zone >= 0))
     top, left = tile.origin_px
     planes: dict[str, list[NDArray[np.uint16]]] = {"looks": [], "days": [], "greenest": [], "season_looks": []}
+    water: list[NDArray[np.bool_]] = []
     for composite in composites:
-        require_same(composite.geobox, tile.geobox)
+        halo = (composite.geobox.shape[0] - TILE_PX) // 2
+        require_same(composite.geobox, tile.padded(halo) if halo > 0 else tile.geobox)
+        here = at[0] + halo, at[1] + halo
         for name, found in planes.items():
-            found.append(getattr(composite, name)[..., at[0], at[1]])
+            found.append(getattr(composite, name)[..., *here])
+        water.append(wide_water(composite.reflectance, here, settings))
     if not maps or len(maps) != len(planes["looks"]):
         count = len(planes["looks"])
         raise LatticeMismatch(f"tile {tile.id}: {len(maps)} maps for {count} composites; one each a period")
@@ -104,6 +112,7 @@ def candidates_of_tile(
         greenest=np.stack(planes["greenest"]),
         season_looks=np.stack(planes["season_looks"]),
         radar=_radar_at(tile, radar, len(maps), at),
+        water=np.stack(water),
         zone=zone[at].astype(np.int16),
         area_m2=cell_area[at].astype(np.float64),
     )
@@ -141,6 +150,6 @@ def merge(parts: Sequence[Candidates]) -> Candidates:
         )
     planes = {
         name: np.concatenate([getattr(part, name) for part in parts], axis=-1)[..., order]
-        for name in ("bare", "pond", "looks", "days", "greenest", "season_looks", "radar", "zone", "area_m2")
+        for name in ("bare", "pond", "looks", "days", "greenest", "season_looks", "radar", "water", "zone", "area_m2")
     }
     return Candidates(epsg=parts[0].epsg, row=row, col=col, **planes)

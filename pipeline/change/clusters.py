@@ -15,7 +15,7 @@ from pipeline.areas.lattice import Tile
 from pipeline.change.ground import NONE, Ground, ground_of
 from pipeline.change.objects import Classified, mapping_unit_m2
 from pipeline.change.outlines import geometry_of, tiles_of
-from pipeline.change.states import is_disturbed
+from pipeline.change.states import WATERS_EDGE, is_disturbed
 from pipeline.change.tracking import Tracks, track
 from pipeline.config import Change
 from pipeline.imagery.scene import NODATA
@@ -60,12 +60,14 @@ class Cluster:
     @property
     def disturbed(self) -> NDArray[np.bool_]:
         """The site's own pixels on the map as workings, (T, k)."""
-        return self.mapped & self.own
+        disturbed: NDArray[np.bool_] = self.mapped & self.own
+        return disturbed
 
     @property
     def observed(self) -> NDArray[np.bool_]:
-        """Pixels observed, (T, k)."""
-        return self.probability >= 0
+        """Pixels observed, (T, k); what moving water uncovers or covers tells nothing of a site."""
+        seen: NDArray[np.bool_] = (self.probability >= 0) & (self.classes != WATERS_EDGE)
+        return seen
 
     def hectares(self, pixels: NDArray[np.bool_]) -> float:
         """True area of some of its pixels, (k,)."""

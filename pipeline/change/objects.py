@@ -19,7 +19,7 @@ from pipeline.config import Change
 class Classified:
     """Candidates of one UTM zone with the class of each pixel and period.
 
-    classes  uint8 (T, n)  0 other, 1 bare workings, 2 pond in workings, 3 seasonal, 255 not observed
+    classes  uint8 (T, n)  0 other, 1 bare workings, 2 pond in workings, 3 seasonal, 4 water's edge, 255 not observed
     capped   bool (T, n)   workings whose wet season was not seen
     """
 

@@ -8,18 +8,19 @@ from numpy.typing import NDArray
 from pipeline.areas.lattice import TILE_PX, Tile
 from pipeline.change.candidates import Candidates
 
-OTHER, BARE, POND, SEASONAL, OUTSIDE, NOT_OBSERVED = 0, 1, 2, 3, 254, 255
+OTHER, BARE, POND, SEASONAL, WATERS_EDGE, OUTSIDE, NOT_OBSERVED = 0, 1, 2, 3, 4, 254, 255
 CLASS_NAMES = {
     OTHER: "other",
     BARE: "bare workings",
     POND: "pond in workings",
     SEASONAL: "seasonal",
+    WATERS_EDGE: "water's edge",
     OUTSIDE: "outside the watch",
     NOT_OBSERVED: "not observed",
 }
 
 UNDISTURBED, CONTINUING, NEW, RECOVERED = 0, 1, 2, 3
-NOT_OBSERVED_BEFORE, NOT_OBSERVED_AFTER, NOT_OBSERVED_BOTH, STATE_OUTSIDE = 4, 5, 6, 255
+NOT_OBSERVED_BEFORE, NOT_OBSERVED_AFTER, NOT_OBSERVED_BOTH, WATER_LEVEL, STATE_OUTSIDE = 4, 5, 6, 7, 255
 STATE_NAMES = {
     UNDISTURBED: "undisturbed",
     CONTINUING: "continuing",
@@ -28,6 +29,7 @@ STATE_NAMES = {
     NOT_OBSERVED_BEFORE: "not observed before",
     NOT_OBSERVED_AFTER: "not observed after",
     NOT_OBSERVED_BOTH: "not observed in both",
+    WATER_LEVEL: "water level",
     STATE_OUTSIDE: "outside the watch",
 }
 
@@ -66,7 +68,8 @@ def state_raster(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> NDArray
     """Change state of each pixel from its classes in two periods, uint8 of the same shape.
 
     0 undisturbed, 1 continuing, 2 new, 3 recovered, 4 not observed before, 5 not observed after,
-    6 not observed in both, 255 outside the watch. Seasonal ground counts as undisturbed.
+    6 not observed in both, 7 water level, 255 outside the watch. Seasonal ground and water's edge count as undisturbed,
+    but between workings and water's edge nothing is claimed: that is state 7.
     """
     state: NDArray[np.uint8] = _STATES[before, after]
     return state
@@ -78,6 +81,7 @@ def _state_table() -> NDArray[np.uint8]:
     table[np.ix_(disturbed, disturbed)] = CONTINUING
     table[np.ix_(~disturbed, disturbed)] = NEW
     table[np.ix_(disturbed, ~disturbed)] = RECOVERED
+    table[WATERS_EDGE, disturbed] = table[disturbed, WATERS_EDGE] = WATER_LEVEL
     table[NOT_OBSERVED, :] = NOT_OBSERVED_BEFORE
     table[:, NOT_OBSERVED] = NOT_OBSERVED_AFTER
     table[NOT_OBSERVED, NOT_OBSERVED] = NOT_OBSERVED_BOTH

@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
 from pipeline.areas.lattice import Tile
-from pipeline.change.states import CONTINUING, NEW, RECOVERED, UNDISTURBED
+from pipeline.change.states import CONTINUING, NEW, RECOVERED
 from pipeline.config import Period
-from pipeline.footprint.counting import M2_PER_HA, MM2_PER_M2, STATES, LayerSums, TileAreas, sum_layers
+from pipeline.errors import BadInput
+from pipeline.footprint.counting import M2_PER_HA, MM2_PER_M2, SEEN_IN_BOTH, STATES, LayerSums, TileAreas, sum_layers
 from pipeline.footprint.layers import TOTAL as TOTAL
 from pipeline.footprint.layers import UNASSIGNED as UNASSIGNED
 from pipeline.footprint.layers import ZONES, Layer
@@ -39,6 +41,7 @@ class FootprintRow:
     pond_ha: float | None
     disturbed_ha: float | None
     seasonal_ha: float | None
+    waters_edge_ha: float | None
     other_ha: float | None
     not_observed_ha: float
     watched_ha: float
@@ -75,6 +78,17 @@ class Footprint:
     def to_json(self) -> str:
         """The table as a JSON list of objects, keys as the columns of the CSV."""
         return json.dumps([asdict(row) for row in self.rows], indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Footprint:
+        """The table that `to_json` wrote; raises BadInput if it is none."""
+        try:
+            return cls(_ROWS.validate_json(text))
+        except ValidationError as error:
+            raise BadInput(f"footprint.json is not as a run writes it ({error.error_count()} faults)") from error
+
+
+_ROWS = TypeAdapter(tuple[FootprintRow, ...])
 
 
 def _printed(name: str, value: str | float | None) -> str:
@@ -120,14 +134,15 @@ def _rounded(mm2: NDArray[np.int64]) -> NDArray[np.int64]:
 def _row(
     layer: str, unit_id: str, name: str, period: str, ground: NDArray[np.int64], moved: NDArray[np.int64] | None
 ) -> FootprintRow:
-    other, bare, pond, seasonal, unseen = (int(m2) for m2 in ground)
-    watched = other + bare + pond + seasonal + unseen
+    other, bare, pond, seasonal, edge, unseen = (int(m2) for m2 in ground)
+    watched = other + bare + pond + seasonal + edge + unseen
     seen = watched - unseen
     classes: dict[str, Any] = {
         "bare_ha": bare,
         "pond_ha": pond,
         "disturbed_ha": bare + pond,
         "seasonal_ha": seasonal,
+        "waters_edge_ha": edge,
         "other_ha": other,
     }
     change: dict[str, Any] = dict.fromkeys(("gain_ha", "loss_ha", "stable_ha"), 0)
@@ -135,7 +150,7 @@ def _row(
     if moved is not None:
         by_state = dict(zip(STATES, (int(m2) for m2 in moved), strict=True))
         compared = sum(by_state.values())
-        both = sum(by_state[state] for state in (UNDISTURBED, CONTINUING, NEW, RECOVERED))
+        both = sum(by_state[state] for state in SEEN_IN_BOTH)
         change = {"gain_ha": by_state[NEW], "loss_ha": by_state[RECOVERED], "stable_ha": by_state[CONTINUING]}
     return FootprintRow(
         layer=layer,

@@ -28,13 +28,16 @@ from pipeline.change.states import (
     RECOVERED,
     SEASONAL,
     UNDISTURBED,
+    WATER_LEVEL,
+    WATERS_EDGE,
 )
 from pipeline.config import Period
 from pipeline.errors import AreaBalanceError
 from pipeline.footprint.layers import Layer
 
-CLASSES = (OTHER, BARE, POND, SEASONAL, NOT_OBSERVED)
-STATES = (UNDISTURBED, CONTINUING, NEW, RECOVERED, NOT_OBSERVED_BEFORE, NOT_OBSERVED_AFTER, NOT_OBSERVED_BOTH)
+CLASSES = (OTHER, BARE, POND, SEASONAL, WATERS_EDGE, NOT_OBSERVED)
+SEEN_IN_BOTH = (UNDISTURBED, CONTINUING, NEW, RECOVERED, WATER_LEVEL)
+STATES = (*SEEN_IN_BOTH, NOT_OBSERVED_BEFORE, NOT_OBSERVED_AFTER, NOT_OBSERVED_BOTH)
 MM2_PER_M2 = 1_000_000
 M2_PER_HA = 10_000
 
@@ -46,10 +49,10 @@ class UnitAreas:
     """Watched ground of one tile by the units of one layer, in whole square millimetres, int64.
 
     units    (k,)           numbers of the units that have ground in the tile, ascending; 0 is ground in no unit
-    classes  (T, k, 5)      by unit and class, in the order of CLASSES
-    states   (T - 1, k, 7)  by unit and change state since the period before, in the order of STATES
+    classes  (T, k, 6)      by unit and class, in the order of CLASSES
+    states   (T - 1, k, 8)  by unit and change state since the period before, in the order of STATES
     opened   (T, k)         workings on ground that was seen in an earlier period, and in none of them as workings
-    seen_twice (k,)         ground observed in two periods or more: where an opening could have been seen
+    seen_twice (k,)         ground told of in two periods or more: where an opening could have been seen
     shared   ground that more than one unit claims; it counts for the first
     """
 
@@ -63,7 +66,7 @@ class UnitAreas:
 
 @dataclass(frozen=True)
 class TileAreas:
-    """Watched ground of one tile: by the units of each layer, and `total` (T, 5) by class without looking at units."""
+    """Watched ground of one tile: by the units of each layer, and `total` (T, 6) by class without looking at units."""
 
     layers: tuple[UnitAreas, ...]
     total: NDArray[np.int64]
@@ -107,8 +110,8 @@ def tile_areas(
         layers.append(
             UnitAreas(
                 units=units.astype(np.int64),
-                classes=_stacked((_by_code(own, plane, area, units.size, CLASSES) for plane in classes), units.size, 5),
-                states=_stacked((_by_code(own, plane, area, units.size, STATES) for plane in states), units.size, 7),
+                classes=_stacked((_by_code(own, plane, area, units.size, CLASSES) for plane in classes), units.size, 6),
+                states=_stacked((_by_code(own, plane, area, units.size, STATES) for plane in states), units.size, 8),
                 opened=np.stack([_within(own, mask, area, units.size) for mask in opened]),
                 seen_twice=_within(own, seen_twice, area, units.size),
                 shared=0 if twice is None else int(area[twice[watched]].sum()),
@@ -126,8 +129,14 @@ def _openings(classes: NDArray[np.uint8]) -> tuple[list[NDArray[np.bool_]], NDAr
         now = (plane == BARE) | (plane == POND)
         opened.append(now & (looks > 0) & ~worked)
         worked |= now
-        looks += plane != NOT_OBSERVED
+        looks += _told(plane)
     return opened, looks > 1
+
+
+def _told(plane: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Where a period tells whether ground is worked: not unseen, and not a margin that the water may have moved."""
+    told: NDArray[np.bool_] = (plane != NOT_OBSERVED) & (plane != WATERS_EDGE)
+    return told
 
 
 def _stacked(parts: Iterable[NDArray[np.int64]], units: int, codes: int) -> NDArray[np.int64]:
@@ -153,7 +162,7 @@ def _within(own: NDArray[np.intp], mask: NDArray[np.bool_], area: NDArray[np.flo
 class LayerSums:
     """All watched ground by the units of one layer, in whole square millimetres; unit 0 is ground in no unit.
 
-    classes (T, n + 1, 5), states (T - 1, n + 1, 7), opened (T, n + 1), seen_twice (n + 1,), shared: see UnitAreas.
+    classes (T, n + 1, 6), states (T - 1, n + 1, 8), opened (T, n + 1), seen_twice (n + 1,), shared: see UnitAreas.
     """
 
     layer: Layer
@@ -257,7 +266,7 @@ def _require_balance(sums: LayerSums, total: NDArray[np.int64], periods: Sequenc
 
 @dataclass(frozen=True)
 class CommonGround:
-    """Ground of each unit that was observed in every period which enters its trend, in whole square millimetres.
+    """Ground of each unit that every period which enters its trend observed, and none at the water's edge, in mm².
 
     units (k,) ascending; ground (k,); disturbed (T, k): bare workings and ponds on that ground in each period that
     enters, 0 in others.
@@ -278,7 +287,7 @@ def common_ground(
     classes, asked = class_raster[:, watched], enters[:, units]
     common: NDArray[np.bool_] = np.take(asked.any(axis=0), own)
     for plane, entering in zip(classes, asked, strict=True):
-        common &= (plane != NOT_OBSERVED) | ~entering[own]
+        common &= _told(plane) | ~entering[own]
     worked = [
         _within(own, common & entering[own] & ((plane == BARE) | (plane == POND)), area, units.size)
         for plane, entering in zip(classes, asked, strict=True)

@@ -19,7 +19,7 @@ from shapely.geometry.base import BaseGeometry
 from pipeline.areas import PIXEL_M, TILE_PX, Tile, project, to_lonlat
 from pipeline.areas.geometry import BadGeometry, place_of, polygon_of
 from pipeline.areas.reading import describe, load_features
-from pipeline.change.states import CONTINUING, NEW, RECOVERED, UNDISTURBED
+from pipeline.change.states import CONTINUING, NEW, RECOVERED, UNDISTURBED, WATER_LEVEL
 from pipeline.errors import BadInput, Problems
 
 MAX_BUFFER_M = 5000
@@ -49,7 +49,7 @@ def strata_of(
     NOT_IN_FRAME is ground that was not observed in both periods, or that is not watched.
     """
     stratum = np.full(state.shape, NOT_IN_FRAME, np.uint8)
-    quiet = state == UNDISTURBED
+    quiet = (state == UNDISTURBED) | (state == WATER_LEVEL)
     stratum[quiet] = _REST
     stratum[quiet & near_drainage] = _DRAINAGE
     stratum[quiet & near_mapped] = _BUFFER

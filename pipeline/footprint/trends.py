@@ -6,16 +6,17 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
-from pipeline.change.states import CONTINUING, NEW, RECOVERED, UNDISTURBED
+from pipeline.change.states import NEW
 from pipeline.config import Period
 from pipeline.errors import BadInput
 from pipeline.footprint.areas_by_zone import share
-from pipeline.footprint.counting import M2_PER_HA, MM2_PER_M2, STATES, CommonGround, LayerSums
+from pipeline.footprint.counting import M2_PER_HA, MM2_PER_M2, SEEN_IN_BOTH, STATES, CommonGround, LayerSums
 from pipeline.footprint.kendall import MIN_POINTS, mann_kendall, theil_sen
 from pipeline.footprint.layers import TOTAL, UNASSIGNED, ZONES
 from pipeline.footprint.tables import write_table
@@ -24,10 +25,11 @@ SCHEMA_VERSION = "1.0"
 LEVEL = 0.05
 _DAYS_PER_YEAR = 365.25
 _MM2_PER_HA = MM2_PER_M2 * M2_PER_HA
-_BOTH = [STATES.index(state) for state in (UNDISTURBED, CONTINUING, NEW, RECOVERED)]
+_BOTH = [STATES.index(state) for state in SEEN_IN_BOTH]
 _GAIN = STATES.index(NEW)
-# (unit, period) to estimated area and the ends of its interval, hectares; see `unit_key`.
-Estimates = Mapping[tuple[str, str], tuple[float, float, float]]
+# Estimated area and the ends of its interval, hectares; by (unit, period), see `unit_key`.
+Interval = tuple[float, float, float]
+Estimates = Mapping[tuple[str, str], Interval]
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ class Trend:
     layer: str
     zone_id: str
     zone_name: str
+    country: str
+    admin1: str
     watched_ha: float
     periods: int
     first_period: str
@@ -108,6 +112,33 @@ class Trends:
         }
         return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
+    @classmethod
+    def from_json(cls, text: str) -> Trends:
+        """What `to_json` wrote; raises BadInput if it is not that."""
+        try:
+            found = _TRENDS.validate_json(text)
+        except ValidationError as error:
+            raise BadInput(f"trends.json is not as a run writes it ({error.error_count()} faults)") from error
+        if not found.units or not found.units[0].series:
+            raise BadInput("trends.json tells of no ground; run the programme again")
+        return found
+
+    @property
+    def zones(self) -> tuple[Trend, ...]:
+        """The programme, the declared zones and unassigned ground."""
+        return tuple(unit for unit in self.units if unit.layer == ZONES)
+
+    @property
+    def places(self) -> dict[str, tuple[str, str]]:
+        """Country and first-level unit of each zone and of unassigned ground, empty where not declared."""
+        return {unit.zone_id: (unit.country, unit.admin1) for unit in self.zones}
+
+    @property
+    def periods(self) -> tuple[Period, ...]:
+        """The periods of the run."""
+        series = self.units[0].series
+        return tuple(Period.model_validate({"name": p.period, "start": p.start, "end": p.end}) for p in series)
+
     def with_estimates(self, estimates: Estimates) -> Trends:
         """The same trends with estimated areas and their intervals beside the mapped ones; raises BadInput."""
         for (unit, period), (area, low, high) in estimates.items():
@@ -117,6 +148,9 @@ class Trends:
         if unknown := sorted(set(estimates) - known):
             raise BadInput(f"estimate of {unknown[0][0]} in {unknown[0][1]}: the run has no such unit and period")
         return replace(self, units=tuple(replace(unit, series=_estimated(unit, estimates)) for unit in self.units))
+
+
+_TRENDS = TypeAdapter(Trends)
 
 
 def unit_key(layer: str, unit_id: str) -> str:
@@ -152,11 +186,13 @@ def build_trends(
     `common` is the ground of each unit that was observed in all periods that `enters` names.
     """
     programme, *others = layers
-    trends = [_Unit(programme, common[0], enters[0], 0, periods, mapping_unit_ha, min_share).trend(TOTAL, "")]
+    trends = [_Unit(programme, common[0], enters[0], 0, periods, mapping_unit_ha, min_share).trend(_Named(TOTAL))]
     for sums, ground, entering in zip(others, common[1:], enters[1:], strict=True):
         watched = sums.watched
         units = [
-            _Unit(sums, ground, entering, i, periods, mapping_unit_ha, min_share).trend(unit.zone_id, unit.name)
+            _Unit(sums, ground, entering, i, periods, mapping_unit_ha, min_share).trend(
+                _Named(unit.zone_id, unit.name, unit.country, unit.admin1)
+            )
             for i, unit in enumerate(sums.layer.units, start=1)
             if watched[i]
         ]
@@ -166,7 +202,8 @@ def build_trends(
             replace(unit, rank_latest=a, rank_opened=b) for unit, a, b in zip(units, latest, opened, strict=True)
         ]
         if watched[0]:
-            trends.append(_Unit(sums, ground, entering, 0, periods, mapping_unit_ha, min_share).trend(UNASSIGNED, ""))
+            rest = _Named(UNASSIGNED, "", *sums.layer.elsewhere)
+            trends.append(_Unit(sums, ground, entering, 0, periods, mapping_unit_ha, min_share).trend(rest))
     return Trends(tuple(trends), min_share)
 
 
@@ -175,6 +212,15 @@ def _ranks(gains: Sequence[float | None], shares: Sequence[float | None], min_sh
     ranked = [gain if gain and (seen or 0) >= min_share else None for gain, seen in zip(gains, shares, strict=True)]
     found = [gain for gain in ranked if gain is not None]
     return [None if gain is None else 1 + sum(other > gain for other in found) for gain in ranked]
+
+
+class _Named(NamedTuple):
+    """What a unit is called, and where it lies."""
+
+    zone_id: str
+    zone_name: str = ""
+    country: str = ""
+    admin1: str = ""
 
 
 @dataclass(frozen=True)
@@ -189,7 +235,7 @@ class _Unit:
     mapping_unit_ha: float
     min_share: float
 
-    def trend(self, unit_id: str, name: str) -> Trend:
+    def trend(self, named: _Named) -> Trend:
         """All that is told of the unit, without its ranks."""
         i, n = self.number, len(self.periods)
         watched = int(self.sums.watched[i])
@@ -202,8 +248,7 @@ class _Unit:
         both, twice = int(moved[_BOTH].sum()), int(self.sums.seen_twice[i])
         return Trend(
             layer=self.sums.layer.name,
-            zone_id=unit_id,
-            zone_name=name,
+            **named._asdict(),
             watched_ha=_ha(watched),
             periods=len(entered),
             first_period=entered[0] if entered else "",

@@ -57,7 +57,9 @@ class ShiftSeries:
     def add(self, composite: Composite) -> None:
         """Take the composite of the next period."""
         band = composite.reflectance[BAND]
-        if self._reference is not None:
+        if not composite.observed.any():
+            self.found.append(None)
+        elif self._reference is not None:
             self.found.append(estimate_shift(self._reference, band))
         elif np.mean(composite.observed) >= _LEAST_SEEN:
             self._reference = band.copy()

@@ -33,6 +33,7 @@ CLASS_COLOURS: Mapping[int, Colour] = {
     states.BARE: (213, 94, 0, 255),
     states.POND: (0, 114, 178, 255),
     states.SEASONAL: (240, 228, 66, 255),
+    states.WATERS_EDGE: (86, 180, 233, 255),
     states.OUTSIDE: (0, 0, 0, 0),
     states.NOT_OBSERVED: _UNSEEN,
 }
@@ -44,6 +45,7 @@ STATE_RASTER_COLOURS: Mapping[int, Colour] = {
     states.NOT_OBSERVED_BEFORE: (200, 200, 200, 255),
     states.NOT_OBSERVED_AFTER: _UNSEEN,
     states.NOT_OBSERVED_BOTH: (130, 130, 130, 255),
+    states.WATER_LEVEL: (86, 180, 233, 255),
     states.STATE_OUTSIDE: (0, 0, 0, 0),
 }
 

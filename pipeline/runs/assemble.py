@@ -15,21 +15,28 @@ from pipeline.change import (
     RADAR_HALO_PX,
     Candidates,
     Classified,
+    EncodedGround,
+    Event,
     Frame,
     RisenGround,
     Site,
     SiteChange,
     build_changes,
+    build_events,
     build_sites,
     candidates_of_tile,
     class_raster,
     classify,
+    clusters,
+    encode_ground,
+    follow,
     hold_margins,
     merge,
     radar_claims,
     registration_csv,
     risen_ground,
     same_season,
+    set_water_apart,
     state_raster,
 )
 from pipeline.errors import StoreError
@@ -53,7 +60,7 @@ from pipeline.imagery import NODATA, PLANE_NAMES, Composite, RadarComposite, Shi
 from pipeline.runs.execute import Failure
 from pipeline.runs.radar import RadarOutcome, load_radar
 from pipeline.runs.store import Store, content_key
-from pipeline.runs.tasks import MAP, TileOutcome, load_composite
+from pipeline.runs.tasks import MAP, TileOutcome, load_composite, load_padded
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -95,9 +102,9 @@ class Stack:
         return [self.store.get_planes(MAP, pair[1]) if pair else blank for pair in self.keys]
 
     def composites(self) -> Iterator[Composite]:
-        """Composites of each period on the tile, one after the other."""
+        """Composites of each period with their halo, one after the other."""
         for pair in self.keys:
-            yield load_composite(self.store, pair[0], self.tile) if pair else _unobserved(self.tile)
+            yield load_padded(self.store, pair[0], self.tile) if pair else _unobserved(self.tile)
 
     def composite(self, period: int) -> Composite:
         """The composite of one period on the tile."""
@@ -243,11 +250,14 @@ class Assembled:
     """What all maps together tell; `sums` are those of the zones, then of each layer.
 
     `class_keys` name the stored classes of each tile; `unseen` are tiles of which a period, by number, shows no
-    watched ground at all; `registration` is the table of shifts, CSV.
+    watched ground at all; `registration` is the table of shifts, CSV. `grounds` has the patterns and runs of pixels that
+    each site held.
     """
 
     sites: tuple[Site, ...]
     changes: tuple[SiteChange, ...]
+    events: tuple[Event, ...]
+    grounds: Mapping[str, EncodedGround]
     footprint: Footprint
     trends: Trends
     sums: tuple[LayerSums, ...]
@@ -276,9 +286,13 @@ def assemble(
         by_zone.setdefault(stack.tile.epsg, []).append(part)
     frames = {stack.tile: frame for stack, (_, frame) in zip(tiles, found, strict=True)}
     classified, held = hold_margins(classify([merge(p) for p in by_zone.values()], settings), frames, settings)
-    sites = build_sites(classified, periods, settings)
+    classified = set_water_apart(classified, settings)
+    followed = follow(classified, settings)
+    sites = build_sites(classified, periods, settings, followed)
     before, after = len(periods) - 2, len(periods) - 1
-    changes = build_changes(classified, sites, periods, settings, before, after, radar)
+    changes = build_changes(classified, sites, periods, settings, before, after, radar, followed)
+    events = build_events(classified, periods, settings, followed)
+    grounds = {cluster.site_id: encode_ground(cluster) for cluster in clusters(classified, settings, followed)}
     reference = same_season(periods, before, after)
     if reference is not None and any(any(stack.backscatter) for stack in tiles):
         risen_tasks = [RisenTask(stack, radar, reference, before, after) for stack in tiles]
@@ -302,7 +316,18 @@ def assemble(
     common = [sum_common((found[i] for found in by_tile), part) for i, part in enumerate(told)]
     trends = build_trends(told, common, enters, periods, settings.minimum_mapping_unit_ha, footprint.min_observed_share)
     registration = registration_csv(frames, held, periods)
-    return Assembled(sites, changes, footprint_of(sums, periods), trends, sums, class_keys, unseen, registration)
+    return Assembled(
+        sites=sites,
+        changes=changes,
+        events=events,
+        grounds=grounds,
+        footprint=footprint_of(sums, periods),
+        trends=trends,
+        sums=sums,
+        class_keys=class_keys,
+        unseen=unseen,
+        registration=registration,
+    )
 
 
 def _whole(results: Sequence[R | Failure]) -> list[R]:

@@ -157,4 +157,9 @@ def cached_model(path: Path, sha256: str) -> Model:
 
 def load_composite(store: Store, key: str, tile: Tile) -> Composite:
     """A stored composite on the tile, without its halo; raises StoreError."""
-    return Composite.from_planes(tile.padded(HALO_PX), store.get_planes(COMPOSITE, key)).cropped(HALO_PX)
+    return load_padded(store, key, tile).cropped(HALO_PX)
+
+
+def load_padded(store: Store, key: str, tile: Tile) -> Composite:
+    """A stored composite with its halo; raises StoreError."""
+    return Composite.from_planes(tile.padded(HALO_PX), store.get_planes(COMPOSITE, key))
