@@ -152,6 +152,22 @@ def test_a_stratum_of_which_every_pixel_was_labelled_has_no_error():
     assert sample.bounds_without_hit(hits([4, 50], [0, 0])).tolist() == pytest.approx([0, 0.3])
 
 
+def test_an_interval_that_rests_on_few_points_is_told():
+    # The one omission of the worked example makes 99 % of its variance; ten would be enough, and so would ten misses.
+    sample = sample_of([100, 500], [20, 9050])
+    assert sample.rests_on_few(hits([100, 500], [75, 1]))
+    assert sample.rests_on_few(hits([100, 500], [75, 9]))
+    assert not sample.rests_on_few(hits([100, 500], [75, 10]))
+    assert not sample.rests_on_few(hits([100, 500], [75, 490]))
+
+
+def test_an_interval_that_is_narrower_than_what_was_not_seen_is_told():
+    # Without an omission the interval is ± 1.7 km2, and up to 54.3 km2 are not ruled out in the rest.
+    assert sample_of([100, 500], [20, 9050]).rests_on_few(hits([100, 500], [75, 0]))
+    # Had the rest 200 km2, 1.2 would not be ruled out.
+    assert not sample_of([100, 500], [20, 200]).rests_on_few(hits([100, 500], [75, 0]))
+
+
 def test_the_rule_of_three_never_exceeds_the_stratum():
     assert sample_of([2], [7]).bounds_without_hit(hits([2], [0])).tolist() == [7]
 

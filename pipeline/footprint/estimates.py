@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pipeline.errors import BadInput, Problems
 from pipeline.footprint.design import Design, Point
 from pipeline.footprint.estimation import (
+    FEW,
     RULE_OF_THREE,
     Accuracy,
     Estimate,
@@ -184,6 +185,7 @@ def _class_row(
         "producers_accuracy": _figures(found.producers, 1.0, 4) if found.producers else None,
         "if_none_without_label_ha": round(low, 4),
         "if_all_without_label_ha": round(high, 4),
+        "rests_on_few_points": found.rests_on_few,
         "without_hit_up_to_ha": {
             name: round(bound, 4) for name, bound in zip(names, found.bounds.tolist(), strict=True) if bound > 0
         },
@@ -330,6 +332,11 @@ def _table(part: Mapping[str, Any], title: str) -> list[str]:
     overall = part["overall_accuracy"]
     lines.append(f"  overall accuracy {overall['estimate']:.3f} ± {1.96 * overall['se']:.3f}")
     for row in part["classes"][:-1]:
+        if row["rests_on_few_points"]:
+            lines.append(
+                f"  {TITLES[row['class']]}: the interval is too short: it rests on fewer than {FEW} points that differ "
+                "from the rest of their stratum, or leaves out more than it is wide. Label more points"
+            )
         if row["without_hit_up_to_ha"]:
             each = ", ".join(f"{name} {ha:,.1f}" for name, ha in row["without_hit_up_to_ha"].items())
             lines.append(
