@@ -26,9 +26,10 @@ def zone(name, country="", admin1=""):
 
 def table(areas, estimates=None, periods=DRY):
     tile = tile_areas(HERE, np.stack([BEFORE, AFTER]), [ZONE], np.full(ZONE.shape, 100.0), [3])
-    layers = [Layer.of_zones(areas)]
-    footprint = build_footprint({HERE: tile}, layers, periods)
-    return list(csv.DictReader(io.StringIO(delve_csv(footprint, areas, periods, PROVENANCE, estimates))))
+    layer = Layer.of_zones(areas)
+    footprint = build_footprint({HERE: tile}, [layer], periods)
+    places = {unit.zone_id: (unit.country, unit.admin1) for unit in layer.units} | {"unassigned": layer.elsewhere}
+    return list(csv.DictReader(io.StringIO(delve_csv(footprint, places, periods, PROVENANCE, estimates))))
 
 
 def figures(lines, indicator, **where):

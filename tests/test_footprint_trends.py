@@ -14,10 +14,12 @@ from shapely import box
 
 from pipeline.areas.area import Area
 from pipeline.areas.lattice import Tile
+from pipeline.change.states import WATERS_EDGE
 from pipeline.config import Period
 from pipeline.errors import BadInput
 from pipeline.footprint import (
     Layer,
+    Trends,
     build_trends,
     common_ground,
     entering_periods,
@@ -60,8 +62,8 @@ def unit(trends, name="north"):
 
 
 def row_of(*lines):
-    """Periods of a strip of ground, one text a period: `#` workings, `.` none, `?` not observed."""
-    codes = {"#": 1, ".": 0, "?": 255}
+    """Periods of a strip of ground, one text a period: `#` workings, `.` none, `W` water's edge, `?` not observed."""
+    codes = {"#": 1, ".": 0, "W": WATERS_EDGE, "?": 255}
     return np.array([[[codes[sign] for sign in line]] for line in lines], np.uint8)
 
 
@@ -181,6 +183,13 @@ def test_too_little_ground_in_common_gives_no_rate():
     assert (found.trend, found.slope_ha_per_year, found.first_ha) == ("too little common ground", None, None)
 
 
+def test_a_margin_that_the_water_moved_makes_no_fall_and_no_opening():
+    fall = strip("##..", "##..", "##..", "W#..", "W#..", "W#..")
+    assert (fall.trend, fall.slope_ha_per_year, fall.common_share) == ("no trend shown", 0, 0.75)
+    rise = strip("W...", "W...", "#...", "#...")
+    assert (rise.opened_ha, rise.onset, rise.onset_note) == (0, "", "there when first seen, p2")
+
+
 def test_ground_never_observed_has_no_figures():
     found = strip("??", "??", "??", "??")
     assert (found.trend, found.onset_note, found.opened_ha) == ("not observed", "not observed enough", None)
@@ -284,6 +293,27 @@ def test_the_programme_comes_first_and_unassigned_ground_last():
     found = trends_of(raster, np.array([[1, 1, 0, -1]], np.int16))
     assert [(u.layer, u.zone_id) for u in found.units] == [("zones", n) for n in ("total", "north", "unassigned")]
     assert [u.watched_ha for u in found.units] == [0.03, 0.02, 0.01]
+
+
+def test_the_document_is_read_back_as_it_was_written():
+    found = trends_of(row_of("#...", "????", "##..", "####", "####"), np.array([[1, 1, 0, -1]], np.int16))
+    assert Trends.from_json(found.to_json()) == found
+    assert [period.name for period in found.periods] == ["p0", "p1", "p2", "p3", "p4"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"units": [], "min_observed_share": 0.5}', '{"units": 3}'])
+def test_a_document_that_is_none_is_refused(text):
+    with pytest.raises(BadInput, match=r"trends\.json"):
+        Trends.from_json(text)
+
+
+def test_places_are_those_of_zones_and_of_extents():
+    areas = [
+        Area("north", "North", box(15, 4, 16, 5), country="CAF", admin1="Mambéré"),
+        Area("round", "Round", box(14, 3, 17, 6), role="extent", country="CAF"),
+    ]
+    found = trends_of(row_of("#...", "##.."), np.array([[1, 1, 0, -1]], np.int16), layer=Layer.of_zones(areas))
+    assert found.places == {"total": ("", ""), "north": ("CAF", "Mambéré"), "unassigned": ("CAF", "")}
 
 
 def test_the_table_and_the_document_say_the_same():

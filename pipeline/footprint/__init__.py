@@ -1,5 +1,6 @@
 """Footprint: areas by zone and period, with what was not observed."""
 
+from pipeline.footprint.area_estimates import read_area_estimates
 from pipeline.footprint.areas_by_zone import Footprint, FootprintRow, build_footprint, footprint_of
 from pipeline.footprint.counting import (
     CommonGround,
@@ -31,6 +32,7 @@ __all__ = [
     "delve_csv",
     "entering_periods",
     "footprint_of",
+    "read_area_estimates",
     "read_layers",
     "sum_common",
     "sum_layers",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.areas.area import Area
 from pipeline.config import Period
 from pipeline.footprint.areas_by_zone import Footprint, FootprintRow
 from pipeline.footprint.counting import M2_PER_HA
-from pipeline.footprint.layers import TOTAL, UNASSIGNED
+from pipeline.footprint.layers import TOTAL
 from pipeline.footprint.tables import write_table
 from pipeline.footprint.trends import Estimates
 
@@ -47,18 +46,19 @@ class Provenance:
 
 def delve_csv(
     footprint: Footprint,
-    areas: Sequence[Area],
+    places: Mapping[str, Place],
     periods: Sequence[Period],
     provenance: Provenance,
     estimates: Estimates | None = None,
 ) -> str:
     """Declared zones and unassigned ground by country and first-level unit, a line for each period and indicator.
 
+    `places` are those of the zones by their id, and of "unassigned".
+
     `year` is that in which the period ends; `method` names the period, so that periods of one year stay apart. Mapped
     figures have no interval. An estimate is told where it covers all watched ground of its place: that of the one zone
     there, or that of the programme ("total") where all of it lies in one place.
     """
-    places = _places(areas)
     rows = [row for row in footprint.of() if row.zone_id != TOTAL and row.watched_ha]
     by_place: dict[Place, set[str]] = {}
     for row in rows:
@@ -81,17 +81,6 @@ def delve_csv(
             }
             records += [{**head, **line} for line in _lines(here, period, found)]
     return write_table(COLUMNS, records)
-
-
-def _places(areas: Sequence[Area]) -> dict[str, Place]:
-    """Place of each zone, and of unassigned ground where all extents lie in one."""
-    places = {area.zone_id: (area.country, area.admin1) for area in areas if area.role == "zone"}
-    extents = [(area.country, area.admin1) for area in areas if area.role != "zone"]
-    if extents:
-        country, admin1 = ({place[level] for place in extents} for level in (0, 1))
-        one_country = country.pop() if len(country) == 1 else ""
-        places[UNASSIGNED] = (one_country, admin1.pop() if one_country and len(admin1) == 1 else "")
-    return places
 
 
 def _lines(

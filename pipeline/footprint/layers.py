@@ -46,7 +46,10 @@ class UnitsNear:
 
 @dataclass(frozen=True)
 class Layer:
-    """Units that do not depend on what is watched; each has its own figures. `files` holds the SHA-256 of each file."""
+    """Units that do not depend on what is watched; each has its own figures. `files` holds the SHA-256 of each file.
+
+    `elsewhere` is the country and first-level unit of watched ground in none of the units, where they are declared.
+    """
 
     name: str
     units: tuple[Area, ...]
@@ -55,11 +58,16 @@ class Layer:
     vintage: str = ""
     licence: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
+    elsewhere: tuple[str, str] = ("", "")
 
     @classmethod
     def of_zones(cls, areas: Sequence[Area]) -> Layer:
         """The declared zones as the first of the layers."""
-        return cls(ZONES, zones_of(areas))
+        extents = [area for area in areas if area.role != "zone"]
+        country, admin1 = {area.country for area in extents}, {area.admin1 for area in extents}
+        one_country = country.pop() if len(country) == 1 else ""
+        place = (one_country, admin1.pop() if one_country and len(admin1) == 1 else "")
+        return cls(ZONES, zones_of(areas), elsewhere=place)
 
     @cached_property
     def _tree(self) -> shapely.STRtree:

@@ -97,17 +97,17 @@ def write_outputs(folder: Path, result: RunResult, work: Work, assembled: Assemb
         write_whole(folder / "footprint.json", assembled.footprint.to_json().encode())
         write_whole(folder / "trends.csv", assembled.trends.to_csv().encode())
         write_whole(folder / "trends.json", assembled.trends.to_json().encode())
-        write_whole(folder / "delve.csv", _delve(result, work).encode())
+        write_whole(folder / "delve.csv", _delve(result, work, assembled).encode())
         _write_rasters(folder / "rasters", result, work, assembled, store)
         write_map(result, folder / "map.html", work.plan.file.config.reports.max_chips)
     except OSError as error:
         raise StoreError(f"the outputs cannot be written to {folder}: {error.strerror}; free space") from error
 
 
-def _delve(result: RunResult, work: Work) -> str:
+def _delve(result: RunResult, work: Work, assembled: Assembled) -> str:
     licence = work.plan.file.config.footprint.licence
     provenance = Provenance.of_run(result.programme, result.run_id, work.plan.source.name, licence)
-    return delve_csv(result.footprint, result.areas, result.periods, provenance)
+    return delve_csv(result.footprint, assembled.trends.places, result.periods, provenance)
 
 
 def _write_rasters(folder: Path, result: RunResult, work: Work, assembled: Assembled, store: Store) -> None:
