@@ -2,7 +2,7 @@
 
 Each look gives one number, how far the gained ground has come from what it was to what it is now: 0 before, 1 after.
 Digging is taken to begin on some day and to go on evenly for anything from a day to half a year. How well each
-such history explains the looks tells how likely each day is; noise is that of the looks known to lie before, and after.
+such history explains the looks tells how likely each day is; noise is what the looks of either period show.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from pipeline.imagery.scene import NODATA
 DURATIONS_DAYS = (1, 30, 60, 90, 120, 150, 180)
 # A look must show this share of the gained ground to speak for it, as a period must to claim a recovery.
 SEEN_SHARE = 0.5
-# Looks that must be known to lie before, and after: of fewer no noise can be told.
-KNOWN_LOOKS = 2
+# Looks that each period must have: of fewer no noise can be told.
+PERIOD_LOOKS = 2
 # Rise of the mean probability below which the looks do not tell before from after.
 LEAST_RISE = 0.1
 # Least noise of a look's mean probability before and after: what haze and a shift of half a pixel do.
@@ -29,22 +29,24 @@ NOISE_BEFORE, NOISE_AFTER = 0.03, 0.05
 UNEVENNESS = 0.25
 # Student's t with few degrees of freedom: a look now and then is spoilt by haze or a cloud remnant.
 _FREEDOM = 3
-# Left out at each end: the interval holds 95 %.
-TAIL = 0.025
+# Left out at each end: the interval holds 90 % by this model, whose noise is meant to be on the large side.
+TAIL = 0.05
 
 
 def bounding_looks(
-    days: NDArray[np.integer], probability: NDArray[np.uint16], low: int, high: int
+    days: NDArray[np.integer], probability: NDArray[np.uint16], bounds: tuple[int, int], periods: tuple[int, int]
 ) -> tuple[int, int] | None:
     """Days of the last look before digging began and of the first look after, days since 1970-01-01.
 
     `days` (look,) ascend; `probability` (look, pixel) is that of disturbance x 10 000 over the gained ground, NODATA
-    where a look is not clear. The ground is known to be undisturbed up to day `low` and disturbed from day `high` on;
-    the answer never leaves those bounds. It is the pair of looks about the middle 95 % of the days on which digging may
-    have begun. None where fewer than two looks lie on a side, or where they do not tell the two sides apart.
+    where a look is not clear. Of the looks up to day `periods[0]` half or more show the ground undisturbed, of those
+    from `periods[1]` on half or more disturbed; it is known to be undisturbed on day `bounds[0]` and disturbed on
+    `bounds[1]`, and the answer never leaves these. It is the pair of looks about the middle 90 % of the days on which
+    digging may have begun. None where a period has fewer than two looks, or where they do not tell the two apart.
     """
+    low, high = bounds
     share = (probability != NODATA).mean(axis=1) if probability.shape[1] else np.zeros(len(days))
-    told = progress(days[share >= SEEN_SHARE], probability[share >= SEEN_SHARE], low, high)
+    told = progress(days[share >= SEEN_SHARE], probability[share >= SEEN_SHARE], periods)
     if told is None or high <= low:
         return None
     looks, reached, noise = told
@@ -56,15 +58,15 @@ def bounding_looks(
 
 
 def progress(
-    days: NDArray[np.integer], probability: NDArray[np.uint16], low: int, high: int
+    days: NDArray[np.integer], probability: NDArray[np.uint16], periods: tuple[int, int]
 ) -> tuple[NDArray[np.integer], NDArray[np.float64], tuple[float, float]] | None:
-    """Days of the usable looks, how far the ground had come at each (0 before, 1 after), and its noise on either side.
+    """Days of the usable looks, how far the ground had come at each (0 before, 1 after), and the noise of either period.
 
-    Each pixel is measured between its own medians before and after, so that a look that shows a part of the ground
+    Each pixel is measured between its own medians of the two periods, so that a look that shows a part of the ground
     is held against that part. None where the looks do not suffice; see `bounding_looks`.
     """
-    before, after = days <= low, days >= high
-    if min(before.sum(), after.sum()) < KNOWN_LOOKS:
+    before, after = days <= periods[0], days >= periods[1]
+    if min(before.sum(), after.sum()) < PERIOD_LOOKS:
         return None
     level = np.where(probability == NODATA, np.nan, probability / PROBABILITY_SCALE)
     with warnings.catch_warnings():
@@ -80,7 +82,7 @@ def progress(
     # A look at pixels that rose little would be all noise.
     usable = (seen.sum(axis=1) >= SEEN_SHARE * known.sum()) & (whole >= SEEN_SHARE * LEAST_RISE * known.sum())
     before, after, days, reached = before[usable], after[usable], days[usable], gone[usable] / whole[usable]
-    if min(before.sum(), after.sum()) < KNOWN_LOOKS:
+    if min(before.sum(), after.sum()) < PERIOD_LOOKS:
         return None
     mean_rise = float(rise[known].mean())
     noise = (

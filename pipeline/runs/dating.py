@@ -32,7 +32,7 @@ _OPENED = ("new", "expanded", "reopened")
 
 @dataclass(frozen=True)
 class Opening:
-    """Ground gained between two periods, by number, as a mask (512, 512) of each tile; and the dates of the periods."""
+    """Ground gained between two periods, by number, as a mask (512, 512) of each tile; and what bounds it by them."""
 
     site_id: str
     before: int
@@ -79,6 +79,10 @@ class Dating:
 NOTHING_DATED = Dating()
 
 
+def _numbers(days: tuple[date, date]) -> tuple[int, int]:
+    return (days[0] - _EPOCH).days, (days[1] - _EPOCH).days
+
+
 @dataclass
 class _Series:
     """The looks at one opening: per day the probability of each of its pixels, NODATA where it is not clear."""
@@ -92,13 +96,13 @@ class _Series:
         part = look[start : start + probability.size]
         np.copyto(part, probability, where=part == NODATA)
 
-    def bounded(self, bounds: tuple[date, date]) -> tuple[date, date] | None:
+    def bounded(self, bounds: tuple[date, date], periods: tuple[date, date]) -> tuple[date, date] | None:
         """The dates of the two looks that bound the opening; None if the looks do not tell."""
         if not self.looks:
             return None
         days = np.array(sorted(self.looks))
         stack = np.stack([self.looks[day] for day in days.tolist()])
-        found = bounding_looks(days, stack, *((day - _EPOCH).days for day in bounds))
+        found = bounding_looks(days, stack, _numbers(bounds), _numbers(periods))
         return None if found is None else (_EPOCH + timedelta(found[0]), _EPOCH + timedelta(found[1]))
 
 
@@ -116,6 +120,10 @@ def date_openings(
     """
     names = [period.name for period in plan.periods]
     found = _openings(assembled, names, store)
+
+    def about(opening: Opening) -> tuple[date, date]:
+        return plan.periods[opening.before].end, plan.periods[opening.after].start
+
     chosen = found if settings.dating == "looks" else []
     chosen = sorted(chosen, key=lambda opening: (-opening.pixels, opening.name))[: settings.max_dated]
     tasks, members = _tasks(chosen, plan, outcomes, store)
@@ -130,7 +138,7 @@ def date_openings(
     dated = {
         opening.name: bounds
         for opening in chosen
-        if opening.name not in incomplete and (bounds := series[opening.name].bounded(opening.bounds))
+        if opening.name not in incomplete and (bounds := series[opening.name].bounded(opening.bounds, about(opening)))
     }
     report = Dating(
         by_looks=len(dated),
