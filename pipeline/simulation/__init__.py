@@ -1,4 +1,4 @@
-"""Simulated Sentinel-2 archives with known truth, for tests and the demonstration; no model learns from them."""
+"""Simulated Sentinel-1 and -2 archives with known truth, for tests and the demonstration; no model learns from them."""
 
 from pipeline.simulation.archive import write_archive
 from pipeline.simulation.scenario import scenario_area, scenario_names, scenario_periods
