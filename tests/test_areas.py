@@ -5,11 +5,13 @@ import re
 from datetime import date
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 import pytest
 import shapely
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pyproj import Geod
 from shapely.geometry import MultiPolygon, Polygon, box
 
 from pipeline.areas import (
@@ -25,7 +27,9 @@ from pipeline.areas import (
     zone_index,
     zones_of,
 )
+from pipeline.areas.area import geodesic_area_km2
 from pipeline.areas.lattice import PIXEL_M, TILE_M, to_lonlat
+from pipeline.config_file import read_config
 from pipeline.errors import Problems
 from pipeline.simulation.scenario import scenario_area
 
@@ -499,6 +503,84 @@ def test_every_shipped_area_says_what_it_is(path):
         assert "not" in area.boundary_source
         assert shapely.is_ccw(area.geometry.exterior)
         assert tiles_of(area.geometry)
+
+
+@pytest.mark.parametrize(
+    "path", sorted(set(AOI.glob("*.geojson")) - {AOI / "demo.geojson"}), ids=lambda path: path.stem
+)
+def test_every_shipped_extent_has_the_area_and_the_centre_that_it_states(path):
+    for area in read_areas([path]):
+        assert round(area.area_km2, 1) == area.properties["extent_area_km2"]
+        assert area.geometry.contains(shapely.Point(area.properties["centre"]))
+        assert "not a" in area.boundary_source or "not its" in area.boundary_source
+        assert area.boundary_vintage.startswith("2026-11")
+        assert re.fullmatch("[A-Z]{3}", area.country)
+
+
+def places_in(text):
+    """Longitude and latitude of each place written as (9.185 N, 10.100 W)."""
+    written = re.findall(r"\((\d+\.\d+) ([NS]), (\d+\.\d+) ([EW])\)", text)
+    return [(float(x) * (1 if e == "E" else -1), float(y) * (1 if n == "N" else -1)) for y, n, x, e in written]
+
+
+@pytest.mark.parametrize("name", ["cote-divoire-north", "mano-river", "marange"])
+def test_ground_drawn_around_places_reaches_as_far_as_it_says(name):
+    geod = Geod(ellps="WGS84")
+    for area in read_areas([AOI / f"{name}.geojson"]):
+        shape = area.properties["drawn"]["shape"]
+        if area.role != "zone":
+            continue
+        places, radius_km = places_in(shape), float(re.match(r"ground within (\d+) km", shape)[1])
+        assert all(area.geometry.contains(shapely.Point(place)) for place in places), area.zone_id
+        # Every few hundred metres of the line; of an outline of 64 corners to the circle, an edge lies 0.12 % inside.
+        line = shapely.segmentize(shapely.LineString(places), 0.003).coords if len(places) > 1 else places
+        for lon, lat in area.geometry.exterior.coords:
+            far = geod.inv([lon] * len(line), [lat] * len(line), [p[0] for p in line], [p[1] for p in line])[2]
+            assert min(far) / 1000 == pytest.approx(radius_km, rel=0.002), area.zone_id
+
+
+def test_the_mano_river_programme_spans_four_countries_and_three_utm_zones():
+    areas = read_config(AOI.parent / "configs" / "mano-river.yaml").areas
+    assert {area.country for area in areas} == {"CIV", "GIN", "LBR", "SLE"}
+    assert {tile.epsg for tile in watch_tiles(areas)} == {32628, 32629, 32630}
+    zones = {area.country: {a.zone_id for a in zones_of(areas) if a.country == area.country} for area in areas}
+    assert zones["GIN"] == {"kissidougou", "kerouane", "macenta", "forecariah", "kindia"}
+    assert zones["SLE"] == {"kono", "kenema-tongo", "sewa"}
+    assert zones["LBR"] == {"bopolu", "sanniquellie"}
+
+
+def test_marange_lies_south_of_the_equator():
+    (marange,) = read_areas([AOI / "marange.geojson"])
+    assert marange.country == "ZWE"
+    assert {tile.epsg for tile in watch_tiles([marange])} == {32736}
+
+
+def test_no_zone_of_the_shipped_files_overlaps_another():
+    assert overlaps(read_areas(sorted(set(AOI.glob("*.geojson")) - {AOI / "demo.geojson"}))) == ()
+
+
+def test_abba_and_amada_gaza_have_the_published_areas_and_only_certain_statuses():
+    areas = {area.zone_id: area for area in read_areas([AOI / "car-abba-amada-gaza.geojson"])}
+    assert {zone: round(area.area_km2) for zone, area in areas.items()} == {"amada-gaza": 3151, "abba": 3927}
+    for area in areas.values():
+        assert shapely.box(*area.properties["published_bounds"]).covers(area.geometry)
+        days = [date(2013, 5, 23), date(2015, 7, 17), date(2018, 12, 30), date(2018, 12, 31), date(2024, 11, 15)]
+        assert [area.status_at(day) for day in days] == ["suspended", "framework", "framework", "unknown", "lifted"]
+    others = [
+        a for path in AOI.glob("*.geojson") if not path.name.startswith(("car-", "demo")) for a in read_areas([path])
+    ]
+    assert others
+    assert not any(area.statuses for area in others)
+
+
+def test_abba_and_amada_gaza_lie_mostly_in_the_sub_prefectures_of_their_name(shared_data):
+    units = gpd.read_file(shared_data / "admin" / "wof_caf_subprefectures.geojson").set_index("name")
+    for area in read_areas([AOI / "car-abba-amada-gaza.geojson"]):
+        unit = units.loc[area.name]
+        assert area.properties["published_area_km2"] == unit.area_km2
+        assert area.properties["published_bounds"] == [round(edge, 3) for edge in unit.geometry.bounds]
+        assert area.properties["centre"] == pytest.approx([unit.lon, unit.lat], abs=0.0006)
+        assert geodesic_area_km2(area.geometry.intersection(unit.geometry)) > 0.75 * area.area_km2
 
 
 def test_the_area_of_the_demonstration_is_that_of_its_scenario():

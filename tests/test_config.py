@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline.areas import overlaps
 from pipeline.config import Config
 from pipeline.config_file import read_config
 from pipeline.errors import BadInput, Problems
@@ -108,3 +109,4 @@ def test_every_shipped_config_is_valid(path):
     file = read_config(path)
     assert file.config == Config.model_validate(yaml.safe_load(path.read_text("utf-8")))
     assert file.areas
+    assert overlaps(file.areas) == ()
