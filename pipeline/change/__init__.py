@@ -10,8 +10,8 @@ from pipeline.change.observations import EncodedGround, RunRecord, encode_ground
 from pipeline.change.radar import same_season
 from pipeline.change.radar_claims import HALO_PX as RADAR_HALO_PX
 from pipeline.change.radar_claims import RisenGround, radar_claims, risen_ground
-from pipeline.change.shores import set_water_apart
 from pipeline.change.register import Register
+from pipeline.change.shores import set_water_apart
 from pipeline.change.site import Confidence, Site, SiteChange, SitePeriod, State, Status
 from pipeline.change.sites import build_sites
 from pipeline.change.states import CLASS_NAMES, OUTSIDE, STATE_NAMES, STATE_OUTSIDE, class_raster, state_raster

@@ -31,7 +31,9 @@ def build_sites(
     """Every site of the classified ground of all UTM zones, sorted by id; rules in docs/change.md."""
     found = clusters(zones, settings, followed)
     whole = [cluster.geometry(np.ones(cluster.row.size, bool)) for cluster in found]
-    near = _neighbours(found, whole)
+    home = np.array([cluster.epsg[0] for cluster in found], np.int64)
+    ended = np.array([cluster.merged_into is not None for cluster in found], bool)
+    near = count_neighbours(home, np.array(whole, object), ended)
     return tuple(
         _site(cluster, geometry, count, periods, settings)
         for cluster, geometry, count in zip(found, whole, near, strict=True)
@@ -151,13 +153,13 @@ def _project(transformer: Transformer, xy: NDArray[np.float64]) -> NDArray[np.fl
     return np.column_stack(transformer.transform(xy[:, 0], xy[:, 1]))
 
 
-def _neighbours(found: Sequence[Cluster], geometries: Sequence[BaseGeometry]) -> list[int]:
-    """Number of other sites less than 1 km away that are not part of another, in the UTM zone of the first pixel."""
-    ended = np.array([cluster.merged_into is not None for cluster in found], bool)
-    home = np.array([cluster.epsg[0] for cluster in found], np.int64)
-    shapes = np.array(geometries, object)
-    count = np.zeros(len(found), np.int64)
-    bounds = shapely.bounds(shapes) if len(found) else np.zeros((0, 4))
+def count_neighbours(home: NDArray[np.integer], shapes: NDArray[np.object_], ended: NDArray[np.bool_]) -> list[int]:
+    """Number of other sites less than 1 km away, measured in the UTM zone `home` of each; those that `ended` are none.
+
+    `shapes` are lon/lat geometries; all (n,).
+    """
+    count = np.zeros(len(shapes), np.int64)
+    bounds = shapely.bounds(shapes) if len(shapes) else np.zeros((0, 4))
     for epsg in np.unique(home):
         own = np.flatnonzero(home == epsg)
         west, south = bounds[own, :2].min(axis=0) - 0.1

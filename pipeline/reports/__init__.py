@@ -4,6 +4,7 @@ from pipeline.reports.geojson import changes_geojson, sites_geojson
 from pipeline.reports.map import write_map
 from pipeline.reports.plain import summary
 from pipeline.reports.rasters import CLASS_COLOURS, STATE_RASTER_COLOURS, write_cog
+from pipeline.reports.register_gpkg import read_register, write_register
 from pipeline.reports.result import RunResult
 
 __all__ = [
@@ -11,8 +12,10 @@ __all__ = [
     "STATE_RASTER_COLOURS",
     "RunResult",
     "changes_geojson",
+    "read_register",
     "sites_geojson",
     "summary",
     "write_cog",
     "write_map",
+    "write_register",
 ]

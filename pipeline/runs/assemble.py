@@ -250,8 +250,7 @@ class Assembled:
     """What all maps together tell; `sums` are those of the zones, then of each layer.
 
     `class_keys` name the stored classes of each tile; `unseen` are tiles of which a period, by number, shows no
-    watched ground at all; `registration` is the table of shifts, CSV. `grounds` has the patterns and runs of pixels that
-    each site held.
+    watched ground at all; `registration` is the table of shifts, CSV; `grounds` has the pixels that each site held.
     """
 
     sites: tuple[Site, ...]

@@ -14,11 +14,12 @@ from time import perf_counter
 from typing import Any, TypeVar
 
 from pipeline.areas import areas_hash, overlaps
+from pipeline.change import RunRecord
 from pipeline.config_file import read_config
 from pipeline.disturbance import limits_of
 from pipeline.errors import BadInput, StoreError
 from pipeline.footprint import Layer
-from pipeline.reports import summary
+from pipeline.reports import read_register, summary
 from pipeline.runs.assemble import Assembled, assemble, stacks
 from pipeline.runs.dating import date_openings
 from pipeline.runs.execute import Executor, Failure, open_executor
@@ -29,7 +30,8 @@ from pipeline.runs.outputs import run_result, write_outputs
 from pipeline.runs.plan import Plan, make_plan, open_programme_source, with_source
 from pipeline.runs.progress import Reporter, Silent
 from pipeline.runs.radar import RadarOutcome, RadarTask, run_radar
-from pipeline.runs.store import Store
+from pipeline.runs.registering import RECORD, enter, keep, record_of_run, register_path
+from pipeline.runs.store import Store, write_whole
 from pipeline.runs.tasks import SceneTask, TileOutcome, TileTask, run_scene, run_tile
 
 T = TypeVar("T")
@@ -108,6 +110,8 @@ def run_programme(path: Path, options: RunOptions, reporter: Reporter | None = N
     kind = options.executor or settings.executor
     workers = settings.workers if options.workers is None else options.workers
     store = Store(home / "store")
+    register_file = register_path(file, home)
+    register = read_register(register_file)  # a damaged one is told before the work, not after
     with open_executor(kind, workers, options.scheduler) as executor:
         with clock.step("maps"):
             plan, rejected, outcomes = _make_maps(plan, store, executor, reporter)
@@ -124,7 +128,7 @@ def run_programme(path: Path, options: RunOptions, reporter: Reporter | None = N
         run_hash = run_key(maps_key, file, options.as_of, limits_of(plan.model), failed)
         earlier = _earlier_run(home, run_hash)
         if earlier is not None:
-            return _nothing_new(home, earlier)
+            return _nothing_new(home, earlier, register_file)
         run_id = f"{options.as_of}-{run_hash[:8]}"
         with clock.step("change"):
             tiles = stacks(outcomes, plan.tiles, len(plan.periods), file.areas, file.config.change, store, radar)
@@ -143,6 +147,8 @@ def run_programme(path: Path, options: RunOptions, reporter: Reporter | None = N
         with clock.step("dating"):
             assembled, dating = date_openings(assembled, plan, outcomes, file.config.change, store, run_tasks)
     work = Work(plan, rejected, outcomes, assembled.unseen, dating, radar)
+    with clock.step("register"):
+        assembled, record = enter(assembled, work, run_hash, run_id, register)
     for sums in assembled.sums[1:]:
         if sums.shared:
             reporter.say(
@@ -150,7 +156,9 @@ def run_programme(path: Path, options: RunOptions, reporter: Reporter | None = N
                 "count for the one that stands first in its file"
             )
     reporter.say("writing rasters, reports and the map")
-    return _write(home, run_id, maps_key, work, assembled, store, clock)
+    finished = _write(home, run_id, maps_key, work, assembled, record, store, clock)
+    keep(record, register_file)
+    return finished
 
 
 def _make_maps(
@@ -224,9 +232,10 @@ def _earlier_run(home: Path, run_hash: str) -> Path | None:
     return None
 
 
-def _nothing_new(home: Path, folder: Path) -> Finished:
+def _nothing_new(home: Path, folder: Path, register_file: Path) -> Finished:
     manifest = read_manifest(folder)
     _point_latest(home, folder)
+    keep(record_of_run(folder), register_file)
     text = f"nothing new since {manifest['as_of']}: the same scenes, settings, model and code made {folder}"
     if manifest["exit_code"]:
         text += "\n" + describe_run(manifest)
@@ -234,7 +243,14 @@ def _nothing_new(home: Path, folder: Path) -> Finished:
 
 
 def _write(
-    home: Path, run_id: str, maps_key: str, work: Work, assembled: Assembled, store: Store, clock: Clock
+    home: Path,
+    run_id: str,
+    maps_key: str,
+    work: Work,
+    assembled: Assembled,
+    record: RunRecord,
+    store: Store,
+    clock: Clock,
 ) -> Finished:
     """Write a run's folder under a temporary name, seal it with its manifest, then give it its name."""
     result = run_result(work, assembled, run_id, store)
@@ -249,6 +265,7 @@ def _write(
         draft.chmod(0o755)
         with clock.step("reports"):
             write_outputs(draft, result, work, assembled, store)
+            write_whole(draft / RECORD, record.to_json().encode())
         manifest = build_manifest(work, assembled.sums, run_id, maps_key, hash_outputs(draft), clock.seconds)
         write_manifest(draft / MANIFEST, manifest)
         shutil.rmtree(folder, ignore_errors=True)
