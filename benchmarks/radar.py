@@ -180,7 +180,7 @@ def _claimed_ha(ground: list[NDArray[np.int16]], around: list[NDArray[np.int16]]
 
 
 def fewer_looks() -> tuple[float, float]:
-    """What half the looks of a Belgian autumn do to the lowest look and to the minimum of five; mean over pixels, dB."""
+    """What half the looks of a Belgian autumn do to the lowest look and to the minimum of five; mean in dB."""
     (one,) = (one for one in series() if one.name.endswith("track 1"))
     looks = multilooked(one.between(date(2018, 8, 1), date(2018, 11, 30)), _HALF)
     plain, ours = [], []

@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.errors import BadInput
 from pipeline.runs.manifest import MANIFEST, hash_outputs
 from pipeline.runs.plan import Plan, scene_counts
+from pipeline.runs.radar import RADAR
 from pipeline.runs.store import Store
 from pipeline.runs.tasks import COMPOSITE, MAP
 from pipeline.runs.windows import LOOKS
@@ -114,6 +115,8 @@ def verify_run(run_dir: Path) -> list[str]:
         for stage in (COMPOSITE, MAP):
             if stage in row and store.seal(stage, row[stage]) is None:
                 problems.append(f"stored {stage} of {row['tile']} {row['period']}: missing or damaged")
+        if "radar" in row and store.seal(RADAR, row["radar"]["statistics"]) is None:
+            problems.append(f"stored radar of {row['tile']} {row['period']}: missing or damaged")
     for row in manifest.get("dating", {}).get("windows", ()):
         if row.get("looks") and store.seal(LOOKS, row["looks"]) is None:
             before, after = row["between"]
