@@ -150,6 +150,12 @@ def test_growth_in_hectares_and_percent_a_year():
     assert (found.first_ha, found.last_ha, found.common_share) == (0.01, 0.05, 1)
 
 
+def test_one_step_back_in_five_periods_shows_no_trend():
+    found = strip("#.....", "##....", "###...", "#####.", "####..")
+    assert (found.kendall_s, found.p_value, found.trend) == (8, 0.083333, "no trend shown")
+    assert found.slope_low < 0 < found.slope_ha_per_year
+
+
 def test_three_periods_are_too_few():
     found = strip("#..", "##.", "###")
     assert (found.trend, found.slope_ha_per_year, found.p_value, found.last_ha) == ("too few periods", None, None, 0.03)
