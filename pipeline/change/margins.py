@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from pipeline.areas.lattice import TILE_PX, Tile
 from pipeline.change.objects import Classified
-from pipeline.change.states import NOT_OBSERVED, OTHER, is_disturbed
+from pipeline.change.states import NOT_OBSERVED, OTHER, SEASONAL, is_disturbed
 from pipeline.config import Change, Period
 from pipeline.imagery.registration import Shift
 
@@ -149,12 +149,14 @@ def margin_of_shift(now: NDArray[np.uint8], known: NDArray[np.uint8], steps: tup
     mapped, was_mapped = is_disturbed(now), is_disturbed(known)
     gain, loss = both & mapped & ~was_mapped, both & was_mapped & ~mapped
     from_there, to_there = np.zeros_like(gain), np.zeros_like(gain)
+    # What moved onto ground that greens up looks dug there, and is called seasonal: the greenest look did not move.
+    looks_dug = mapped | (now == SEASONAL)
     down, right = steps
     for i in range(abs(down) + 1):
         for j in range(abs(right) + 1):
             step = (i * int(np.sign(down)), j * int(np.sign(right)))
             from_there |= _moved(was_mapped, step)
-            to_there |= _moved(mapped, (-step[0], -step[1]))
+            to_there |= _moved(looks_dug, (-step[0], -step[1]))
     side = max(abs(down), abs(right)) + 1
     margin: NDArray[np.bool_] = gain & from_there & ~_broad(gain, side)
     margin |= loss & to_there & ~_broad(loss, side)
