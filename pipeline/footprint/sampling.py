@@ -22,9 +22,7 @@ from pipeline.footprint.frame import LEFT_OUT, TileFrame, left_out_mm2
 from pipeline.footprint.strata import NAMES, NOT_IN_FRAME
 
 MAX_DISTANCE_M = 5000
-PIXEL = np.dtype(
-    [("priority", "u8"), ("epsg", "i4"), ("row", "i4"), ("col", "i4"), ("state", "u1"), ("zone", "i2"), ("m2", "f8")]
-)
+PIXEL = np.dtype([("priority", "u8"), ("epsg", "i4"), ("row", "i4"), ("col", "i4"), ("state", "u1"), ("zone", "i2")])
 _H = len(NAMES)
 
 
@@ -85,22 +83,21 @@ class Pool:
         self.counts += np.bincount(slot, minlength=_H * step**2).reshape(_H, -1)
         own = slice((self.first[0] - top) % step, None, step), slice((self.first[1] - left) % step, None, step)
         stratum = part.stratum[own]
-        rows, cols = np.nonzero(stratum != NOT_IN_FRAME)
-        found = np.zeros(len(rows), PIXEL)
-        found["epsg"], found["row"] = part.tile.epsg, rows * step + own[0].start + top
-        found["col"] = cols * step + own[1].start + left
-        for name, plane in (("state", part.state), ("zone", part.zone)):
-            found[name] = plane[own][rows, cols]
-        found["m2"] = part.area_mm2[own][rows, cols] / 1e6
-        found["priority"] = priority(seed, "draw", part.tile.epsg, found["row"], found["col"])
-        numbers = stratum[rows, cols]
-        for h in range(_H):
-            fresh = found[numbers == h]
-            if len(fresh):
-                both = np.concatenate([self.kept[h], fresh])
-                if len(both) > keep:
-                    both = both[np.argpartition(both["priority"], keep - 1)[:keep]]
-                self.kept[h] = both
+        row, col = top + rows[own[0]], left + cols[own[1]]
+        number = priority(seed, "draw", part.tile.epsg, *np.meshgrid(row, col, indexing="ij"))
+        for h in np.unique(stratum[stratum != NOT_IN_FRAME]).tolist():
+            kept = self.kept[h]
+            fresh = stratum == h
+            if len(kept) == keep:
+                fresh &= number < kept["priority"].max()
+            at = np.nonzero(fresh)
+            found = np.zeros(len(at[0]), PIXEL)
+            found["epsg"], found["row"], found["col"] = part.tile.epsg, row[at[0]], col[at[1]]
+            found["priority"], found["state"], found["zone"] = number[at], part.state[own][at], part.zone[own][at]
+            both = np.concatenate([kept, found])
+            if len(both) > keep:
+                both = both[np.argpartition(both["priority"], keep - 1)[:keep]]
+            self.kept[h] = both
 
 
 @dataclass
