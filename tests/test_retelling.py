@@ -79,6 +79,14 @@ def test_intervals_stand_in_the_trends_and_in_the_table(run_dir, tmp_path):
     assert lines[0]["licence"] == "CC BY 4.0; contains modified Copernicus Sentinel data"
 
 
+def test_an_interval_that_is_known_to_be_too_short_is_not_handed_on(run_dir, tmp_path):
+    few = row("a", 0.025, 0.02, 0.03) | {"rests_on_few_points": True}
+    found = retell(run_dir, [estimate(tmp_path, zones=[few])])
+    assert (found.estimates, len(found.notes)) == (1, 1)
+    assert "a in p1: left out" in found.notes[0]
+    assert "estimated" not in (found.folder / "delve.csv").read_text()
+
+
 def test_estimates_of_several_periods_make_a_series(run_dir, tmp_path):
     paths = [estimate(tmp_path, f"{t}.json", t) for t in (0, 1)]
     retell(run_dir, paths, tmp_path / "out")

@@ -30,4 +30,6 @@ def trends(
     if as_json:
         print_json(found.as_json())
     else:
+        for note in found.notes:
+            out.print(f"note: {note}", markup=False)
         out.print(f"{found.estimates} estimated areas; wrote {', '.join(found.files)} to {found.folder}", markup=False)

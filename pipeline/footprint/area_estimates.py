@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.errors import BadInput
 from pipeline.footprint.layers import TOTAL
@@ -16,17 +16,25 @@ from pipeline.footprint.trends import Estimates, Interval, Trends
 _CLASS = "workings"
 
 
-def read_area_estimates(paths: Sequence[Path], programme: str, trends: Trends) -> Estimates:
+class AreaEstimates(NamedTuple):
+    """Estimated areas with their intervals, and what was left out and why."""
+
+    figures: Estimates
+    notes: tuple[str, ...]
+
+
+def read_area_estimates(paths: Sequence[Path], programme: str, trends: Trends) -> AreaEstimates:
     """Estimated area of workings by zone and period in some estimate.json files, "total" for the programme.
 
     Each tells one period, so several tell a series; they may come from earlier runs of the programme. A zone in which
-    no point hit has no estimate. Raises BadInput where a file cannot be read, is altered, is of another programme, of
+    no point hit has no estimate, and one whose interval is known to be too short is left out with a note. Raises BadInput where a file cannot be read, is altered, is of another programme, of
     a period that the run does not have, or of one that another file tells too.
     """
     spans = {point.period: (point.start, point.end) for point in trends.units[0].series}
     watched = {unit.zone_id: unit.watched_ha for unit in trends.zones}
     found: dict[tuple[str, str], Interval] = {}
     told: dict[str, Path] = {}
+    notes = []
     for path in paths:
         try:
             if path.stat().st_size > MAX_BYTES:
@@ -49,17 +57,20 @@ def read_area_estimates(paths: Sequence[Path], programme: str, trends: Trends) -
         if name in told:
             raise BadInput(f"{path}: tells {name!r}, and so does {told[name]}; give one estimate of each period")
         told[name] = path
-        for zone, target_ha, figures in rows:
+        for zone, target_ha, figures, few in rows:
             # A zone of the same name with more ground than the run watches is another zone.
             if zone not in watched or target_ha > watched[zone] * 1.001 + 0.01:
                 raise BadInput(
                     f"{path}: {zone[:60]!r} of {target_ha:.1f} ha is no zone of the run, or was redrawn since"
                 )
-            found[zone, name] = figures
-    return found
+            if few:
+                notes.append(f"{zone} in {name}: left out, its interval rests on too few points; label more of them")
+            else:
+                found[zone, name] = figures
+    return AreaEstimates(found, tuple(notes))
 
 
-def _rows(result: dict[str, Any]) -> Iterator[tuple[str, float, Interval]]:
+def _rows(result: dict[str, Any]) -> Iterator[tuple[str, float, Interval, bool]]:
     whole = [{**row, "zone_id": TOTAL, "target_ha": result["target_ha"]} for row in result["status"]["classes"]]
     for row in [*whole, *result["status"]["zones"]]:
         if row["class"] == _CLASS and row["estimate_ha"] is not None:
@@ -67,4 +78,4 @@ def _rows(result: dict[str, Any]) -> Iterator[tuple[str, float, Interval]]:
             target = float(row["target_ha"])
             if not all(map(math.isfinite, (*figures, target))):
                 raise ValueError(f"{row['zone_id']}: a figure is not finite")
-            yield str(row["zone_id"]), target, figures
+            yield str(row["zone_id"]), target, figures, bool(row.get("rests_on_few_points"))

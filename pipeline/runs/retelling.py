@@ -15,15 +15,17 @@ from pipeline.runs.store import sha256_of, write_whole
 
 @dataclass(frozen=True)
 class Retold:
-    """What was written, and how many figures have an interval."""
+    """What was written, how many figures have an interval, and which estimates were left out."""
 
     folder: Path
     files: tuple[str, ...]
     estimates: int
+    notes: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
         """For scripts."""
-        return {"folder": self.folder.as_posix(), "files": list(self.files), "estimates": self.estimates}
+        told = {"files": list(self.files), "estimates": self.estimates, "notes": list(self.notes)}
+        return {"folder": self.folder.as_posix(), **told}
 
 
 def retell(run_dir: Path, estimates: Sequence[Path], out: Path | None = None) -> Retold:
@@ -45,15 +47,15 @@ def retell(run_dir: Path, estimates: Sequence[Path], out: Path | None = None) ->
         provenance = Provenance.of_run(programme, str(manifest["run_id"]), manifest["inputs"]["source"], licence)
     except (KeyError, TypeError) as error:
         raise BadInput(f"{run_dir}: its manifest lacks {error}; run the programme again") from error
-    trends = trends.with_estimates(found)
+    trends = trends.with_estimates(found.figures)
     files = {
         "trends.csv": trends.to_csv(),
         "trends.json": trends.to_json(),
-        "delve.csv": delve_csv(footprint, trends.places, trends.periods, provenance, found),
+        "delve.csv": delve_csv(footprint, trends.places, trends.periods, provenance, found.figures),
     }
     for name, text in files.items():
         write_whole(folder / name, text.encode())
-    return Retold(folder, tuple(files), len(found))
+    return Retold(folder, tuple(files), len(found.figures), found.notes)
 
 
 def _sealed(run_dir: Path, manifest: dict[str, Any], name: str) -> str:
