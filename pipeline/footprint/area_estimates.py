@@ -27,8 +27,10 @@ def read_area_estimates(paths: Sequence[Path], programme: str, trends: Trends) -
     """Estimated area of workings by zone and period in some estimate.json files, "total" for the programme.
 
     Each tells one period, so several tell a series; they may come from earlier runs of the programme. A zone in which
-    no point hit has no estimate, and one whose interval is known to be too short is left out with a note. Raises BadInput where a file cannot be read, is altered, is of another programme, of
-    a period that the run does not have, or of one that another file tells too.
+    no point hit has no estimate, and one whose interval is known to be too short is left out with a note.
+
+    Raises BadInput where a file cannot be read, is altered, is of another programme, of a period that the run does
+    not have, or of one that another file tells too.
     """
     spans = {point.period: (point.start, point.end) for point in trends.units[0].series}
     watched = {unit.zone_id: unit.watched_ha for unit in trends.zones}
