@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from benchmarks.tables import share, table
 from pipeline.areas.lattice import Tile
-from pipeline.change.radar import rise
+from pipeline.change.radar import agrees, mean_rise_db, rise
 from pipeline.change.radar_claims import HALO_PX, radar_claims, risen_ground
 from pipeline.config import Change, Period, Radar
 from pipeline.imagery.radar import LINE_PLANES, RadarComposite, multilooked, order_statistics, surroundings
@@ -138,7 +138,7 @@ def measure(pair: Pair) -> Figures:
         looks=(len(looks[0]), len(looks[1])),
         shift_db=float(np.median(pixels["minimum of 5 looks"])) / 100,
         pixels={name: float((values >= _THRESHOLD).mean()) for name, values in pixels.items()},
-        squares={side: _squares(rises, side) for side in SIDES},
+        squares={side: _squares(ground, around, side) for side in SIDES},
         claimed_ha=_claimed_ha(ground, around),
         ground_ha=rises.size / 100,
     )
@@ -147,11 +147,16 @@ def measure(pair: Pair) -> Figures:
 _EDGES = ((0, 0), (0, 0), (_HALF, _HALF), (_HALF, _HALF))
 
 
-def _squares(rises: NDArray[np.int32], side: int) -> float:
-    """Share of squares, side by side, whose mean rise passes: how often an object would agree by chance."""
-    n = rises.shape[0] // side
-    means = rises[: n * side, : n * side].reshape(n, side, n, side).mean(axis=(1, 3))
-    return float((means >= _THRESHOLD).mean())
+def _squares(ground: list[NDArray[np.int16]], around: list[NDArray[np.int16]], side: int) -> float:
+    """Share of squares, side by side, that pass as objects: how often a false one would be agreed to by chance."""
+    earlier, later = (np.stack(both) for both in zip(ground, around, strict=True))
+    area, passed = np.ones(side * side), []
+    for row in range(0, earlier.shape[1] - side + 1, side):
+        for col in range(0, earlier.shape[2] - side + 1, side):
+            square = np.s_[:, row : row + side, col : col + side]
+            found = mean_rise_db(earlier[square].reshape(2, -1), later[square].reshape(2, -1), area)
+            passed.append(agrees([found], SETTINGS.rise_db))
+    return float(np.mean(passed))
 
 
 def _claimed_ha(ground: list[NDArray[np.int16]], around: list[NDArray[np.int16]]) -> float:

@@ -95,10 +95,22 @@ def cluster_of(radar, around=(0.0,), area=100.0):
 
 
 def test_the_rise_is_the_mean_over_the_ground() -> None:
-    later = np.array([[-10.0, -8, -9], [-7, -6, 5]])
-    one = cluster_of([(-12, None), (later, None)])
-    assert rises_db(one, np.ones(5, bool), 0, 1) == (pytest.approx(4.0), None)
-    assert rises_db(one, np.array([True, True, False, False, False]), 0, 1) == (pytest.approx(3.0), None)
+    """In linear power: five pixels of 0.01 become 0.01, 0.02, 0.03, 0.05 and 0.09, on average four times as much."""
+    later = 10 * np.log10(np.array([[0.01, 0.02, 0.03], [0.05, 0.09, 9.0]]))
+    one = cluster_of([(-20, None), (later, None)])
+    assert rises_db(one, np.ones(5, bool), 0, 1) == (pytest.approx(10 * np.log10(4), abs=0.01), None)
+    assert rises_db(one, np.array([True, True, False, False, False]), 0, 1) == (
+        pytest.approx(10 * np.log10(1.5), abs=0.01),
+        None,
+    )
+
+
+def test_a_pond_takes_off_its_share_and_no_more() -> None:
+    """Four pixels of spoil rise by 3 dB, a pond falls by 15: still 2 dB in power, where decibels would say -0.6."""
+    one = cluster_of([(-12, None), (np.array([[-9.0, -9, -9], [-9, -27, 0]]), None)])
+    expected = 10 * np.log10((4 * 10**0.3 + 10**-1.5) / 5)
+    assert rises_db(one, np.ones(5, bool), 0, 1)[0] == pytest.approx(expected, abs=0.01)
+    assert expected > 1.65
 
 
 def test_what_the_surroundings_rose_is_taken_off_and_what_they_fell_is_not_added() -> None:

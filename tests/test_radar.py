@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import Transformer
 
+from benchmarks.radar import tables
 from pipeline.areas.lattice import Tile
 from pipeline.config import Radar
 from pipeline.errors import SceneRejected
@@ -490,3 +491,8 @@ def test_numbers_of_a_real_archive_become_backscatter_of_land(shared_data: Path)
     assert -1500 < np.median(vv) < -900
     assert 400 < np.median(vv) - np.median(vh) < 900
     assert (vv != RADAR_NODATA).mean() > 0.999
+
+
+def test_the_tables_of_the_page_are_those_that_the_benchmark_prints(shared_data: Path) -> None:
+    page = (Path(__file__).resolve().parents[1] / "docs" / "radar.md").read_text("utf-8")
+    assert tables() in page
