@@ -11,13 +11,14 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from pipeline.areas.area import Area, areas_hash, geodesic_area_km2, zones_of
-from pipeline.areas.lattice import PIXEL_M, Tile, to_lonlat
+from pipeline.areas.area import Area, areas_hash, zones_of
+from pipeline.areas.lattice import Tile, to_lonlat
 from pipeline.areas.zones import NOT_WATCHED, zone_index
 
 ZONES = "zones"
 UNASSIGNED, TOTAL = "unassigned", "total"
 _MARGIN_DEG = 0.02
+_SLIVER_DEG2 = 1e-10  # about a square metre
 
 
 @dataclass(frozen=True)
@@ -75,15 +76,12 @@ class Layer:
 
     @cached_property
     def _overlapping(self) -> frozenset[int]:
-        """Positions of units that share at least a pixel of ground with another."""
-        shapes = [unit.geometry for unit in self.units]
-        pairs = self._tree.query(shapes, "intersects").T
-        found: set[int] = set()
-        for a, b in pairs[pairs[:, 0] < pairs[:, 1]].tolist():
-            shared = shapely.intersection(shapes[a], shapes[b])
-            if geodesic_area_km2(shared) * 1e6 >= PIXEL_M**2:
-                found |= {a, b}
-        return frozenset(found)
+        """Positions of units whose polygons share ground with another's; which pixels they share, the raster tells."""
+        shapes = np.array([unit.geometry for unit in self.units], object)
+        first, second = self._tree.query(shapes, "intersects")
+        first, second = first[first < second], second[first < second]
+        shared = shapely.area(shapely.intersection(shapes[first], shapes[second])) > _SLIVER_DEG2
+        return frozenset(np.concatenate([first[shared], second[shared]]).tolist())
 
     def near(self, tile: Tile) -> UnitsNear:
         """The units about a tile, so that a task need not carry the whole layer."""
