@@ -156,26 +156,26 @@ def _gather(
 ) -> tuple[Cluster, ...]:
     """Clusters of (site, pixel) columns sorted by site, then pixel."""
     ground, tracks = followed.ground, followed.tracks
-    planes: dict[str, NDArray[Any]] = {name: ground.plane(name) for name in _PLANES}
-    planes |= {name: ground.own(name) for name in ("classes", "capped")}
-    planes |= {"epsg": ground.epsg, "held": ground.held}
-    unit_m2 = mapping_unit_m2(settings)
-    sites, start = np.unique(members[0], return_index=True)
-    stop = np.append(start, members.shape[1])[1:]
+    site, pixel = members
+    # Every plane is put in the order of sites once; a cluster is a slice of it.
+    planes: dict[str, NDArray[Any]] = {name: ground.plane(name)[..., pixel] for name in _PLANES}
+    planes |= {name: ground.own(name)[..., pixel] for name in ("classes", "capped")}
+    planes |= {"epsg": ground.epsg[pixel], "held": ground.held[:, pixel]}
+    planes["own"] = tracks.site[:, pixel] == site if by_holder else np.ones((len(tracks.site), site.size), bool)
+    disturbed = ground.mapped[:, pixel] & planes["own"]
+    sites, start = np.unique(site, return_index=True)
+    area = np.add.reduceat(disturbed * planes["area_m2"], start, axis=1) if sites.size else np.zeros((0, 0))
+    stands = (area > 0) & (area >= mapping_unit_m2(settings))
     found = []
-    for site, first, end in zip(sites.tolist(), start, stop, strict=True):
-        at = members[1, first:end]
-        own = tracks.site[:, at] == site if by_holder else np.ones((len(tracks.site), at.size), bool)
-        disturbed = ground.mapped[:, at] & own
-        parent, into = tracks.parent[site], tracks.merged_into[site]
+    for number, (own, first, stop) in enumerate(zip(sites, start, np.append(start, site.size)[1:], strict=True)):
+        parent, into = tracks.parent[own], tracks.merged_into[own]
         found.append(
             Cluster(
-                site_id=tracks.names[site],
+                site_id=tracks.names[own],
                 parent=None if parent is None else tracks.names[parent],
                 merged_into=None if into is None else tracks.names[into],
-                stands=disturbed.any(axis=1) & ((disturbed * planes["area_m2"][at]).sum(axis=1) >= unit_m2),
-                own=own,
-                **{name: plane[..., at] for name, plane in planes.items()},
+                stands=stands[:, number],
+                **{name: plane[..., first:stop] for name, plane in planes.items()},
             )
         )
     return tuple(sorted(found, key=lambda cluster: cluster.site_id))

@@ -180,7 +180,7 @@ class _Step:
         history.gone[site], history.quiet[site], history.recovered[site] = 0, NONE, False
         if known and (again or not history.tracks.split[site]):
             at = self.now.pixels(site)
-            at = at[(self.mapped & anew)[at]]
+            at = at[self.mapped[at] & anew[at]]
             self._add(site, "reopened" if again else "opened", (day_of(history.whole[at]), day_of(history.dug[at])))
 
     def _quiet(self, site: int, *, greened: bool) -> None:
