@@ -147,7 +147,7 @@ def make_site(change: SiteChange) -> Site:
 
 
 def _row(zone_id: str, name: str, disturbed_ha: float) -> FootprintRow:
-    ground = (disturbed_ha - 0.4, 0.4, disturbed_ha, 12.0, 1950.0, 150.0, 2112.0 + disturbed_ha, 0.929)
+    ground = (disturbed_ha - 0.4, 0.4, disturbed_ha, 12.0, 0.0, 1950.0, 150.0, 2112.0 + disturbed_ha, 0.929)
     return FootprintRow("zones", zone_id, name, AFTER.name, *ground, 11.0, 1.7, 5.0, 0.91)
 
 
