@@ -13,6 +13,7 @@ from pipeline.footprint.strata import NAMES
 
 MAX_POINTS = 20_000
 FLOOR = 50
+_NO_WEIGHT = 1e-9
 METHODS = ("neyman", "proportional")
 # Shares of each stratum that are guessed to be of the class wanted, before anything is known: they decide how well
 # points are spent, never what is estimated.
@@ -92,7 +93,10 @@ def share_out(
             "give more points or a lower --floor"
         )
     total = min(total, int(cells.sum()))
-    low, high = 0.0, total / min((w for w in weight.tolist() if w > 0), default=1.0)
+    weight = np.where(cells > 0, weight, 0.0)
+    weight = weight / weight.max() if weight.any() else cells / max(int(cells.max()), 1)
+    weight[weight < _NO_WEIGHT] = 0.0
+    low, high = 0.0, total / _NO_WEIGHT
     for _ in range(200):
         middle = (low + high) / 2
         if np.clip(middle * weight, least, cells).sum() < total:
