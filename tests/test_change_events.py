@@ -10,6 +10,7 @@ from scipy import ndimage
 from pipeline.change import build_sites, classify, merge
 from pipeline.change.clusters import follow
 from pipeline.change.events import build_events
+from pipeline.change.states import WATERS_EDGE
 from pipeline.config import Change
 from tests.change_ground import BARREN, GREEN, SETTINGS, UNSEEN, day, ground, periods
 
@@ -70,6 +71,14 @@ def test_the_life_of_a_site(maps, expected):
 def test_ground_that_greened_within_the_year_has_recovered_at_once():
     greenest = [(None, BARREN), (None, GREEN)]
     assert kinds(ON, OFF, greenest=greenest) == [("recovered", 1)]
+
+
+def test_ground_that_water_covered_or_uncovered_tells_nothing_of_a_site():
+    (zone,) = classify([ground(ON, OFF, OFF, ON)], SETTINGS)
+    zone.classes[1:3] = WATERS_EDGE
+    assert build_events([zone], periods(4), SETTINGS) == ()
+    (site,) = build_sites([zone], periods(4), SETTINGS)
+    assert site.state == "active"
 
 
 OLD = np.zeros((6, 9), int)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.change.components import Pixels, connect
 from pipeline.change.objects import Classified
-from pipeline.change.states import is_disturbed
+from pipeline.change.states import WATERS_EDGE, is_disturbed
 
 NONE = -1
 _MM2_PER_M2 = 1_000_000
@@ -22,7 +22,7 @@ class Ground:
     """The n pixels that are mapped in any of T periods, of all UTM zones, sorted by (epsg, row, col).
 
     mapped   bool (T, n)   on the map as workings
-    observed bool (T, n)   observed
+    observed bool (T, n)   observed, and not water's edge, which tells nothing of a site
     held     bool (T, n)   mapped, or not observed and held before: cloud neither ends nor splits a site
     area_mm2 int64 (n,)    true area in whole square millimetres, so that sums are exact in any order
     """
@@ -78,7 +78,9 @@ def ground_of(zones: Sequence[Classified]) -> Ground | None:
         return None
     pairs = list(zip(ordered, index, strict=True))
     mapped = np.concatenate([is_disturbed(zone.classes[:, at]) for zone, at in pairs], axis=1)
-    observed = np.concatenate([zone.candidates.probability[:, at] >= 0 for zone, at in pairs], axis=1)
+    observed = np.concatenate(
+        [(zone.candidates.probability[:, at] >= 0) & (zone.classes[:, at] != WATERS_EDGE) for zone, at in pairs], axis=1
+    )
     held = mapped.copy()
     for period in range(1, len(held)):
         held[period] |= held[period - 1] & ~observed[period]
