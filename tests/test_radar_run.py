@@ -130,6 +130,7 @@ def test_what_radar_claims_is_in_no_footprint_no_site_and_no_other_total(clean) 
     rows = json.loads((clean.folder / "footprint.json").read_text())
     assert str(claim["area_ha"]) not in json.dumps(rows)
     assert totals["by_state"]["new"]["area_ha"] == opening["area_ha"]
+    assert "radar alone claims 1 place" in clean.text
 
 
 def test_the_report_obeys_its_schema(clean) -> None:

@@ -16,8 +16,12 @@ def summary(result: RunResult, folder: Path) -> str:
         if total["sites"]:
             noun = "site" if total["sites"] == 1 else "sites"
             lines.append(f"  {state:<10} {total['sites']:>5} {noun:<5} {total['area_ha']:>10,.1f} ha")
-    if not result.changes:
+    claims = [change for change in result.changes if change.by_radar_alone]
+    if len(claims) == len(result.changes):
         lines.append(f"  {result.without_changes}")
+    if claims:
+        noun = "place" if len(claims) == 1 else "places"
+        lines.append(f"  radar alone claims {len(claims)} {noun} that optical imagery did not see; in no footprint")
     if (share := result.totals.get("observed_share")) is not None:
         both = result.watched.both_observed_share
         lines.append(
