@@ -19,10 +19,13 @@ ENOUGH = Evidence(area_ha=0.2, probability=0.9, looks=3, capped_share=0.49, stat
 ROWS = [
     ("highest", {}),
     ("highest", {"status": "confirmed", "probability": 0.8}),
+    ("high", {"probability": 0.8}),
+    ("high", {"probability": 0.8999}),
+    ("low", {"probability": 0.7999}),
     ("high", {"sensors": ("S2",)}),
     ("high", {"sensors": ("S2",), "status": "confirmed", "probability": 0.8}),
     ("low", {"area_ha": 0.1999}),
-    ("low", {"probability": 0.8999}),
+    ("low", {"sensors": ("S2",), "probability": 0.8999}),
     ("low", {"status": "confirmed", "probability": 0.7999}),
     ("low", {"looks": 2}),
     ("low", {"capped_share": 0.5}),
@@ -44,9 +47,18 @@ def test_a_second_period_never_lowers_confidence(changed: dict) -> None:
     assert order.index(grade(replace(once, status="confirmed"), SETTINGS)) >= order.index(grade(once, SETTINGS))
 
 
+@pytest.mark.parametrize("probability", [0.79, 0.8, 0.89, 0.9])
+@pytest.mark.parametrize("status", ["provisional", "confirmed"])
+def test_a_second_sensor_that_agrees_never_lowers_confidence(status: str, probability: float) -> None:
+    order = ("low", "high", "highest")
+    both = replace(ENOUGH, status=status, probability=probability)
+    assert order.index(grade(both, SETTINGS)) >= order.index(grade(replace(both, sensors=("S2",)), SETTINGS))
+
+
 def test_thresholds_of_the_config_decide_over_probability() -> None:
     strict = Change(strong=0.85, isolated=0.95)
-    assert grade(ENOUGH, strict) == "low"
+    assert grade(ENOUGH, strict) == "high"
+    assert grade(replace(ENOUGH, sensors=("S2",)), strict) == "low"
     assert grade(replace(ENOUGH, status="confirmed"), strict) == "highest"
 
 
@@ -58,7 +70,7 @@ def table_rows() -> list[dict[str, str]]:
 
 
 def test_the_table_in_the_docs_states_the_constants_of_the_code() -> None:
-    highest, high, low = table_rows()
+    highest, both, high, low = table_rows()
     stated = {
         "area, ha": f"≥ {CONFIDENT_HA}",
         "probability, confirmed": f"≥ {SETTINGS.strong}",
@@ -67,11 +79,13 @@ def test_the_table_in_the_docs_states_the_constants_of_the_code() -> None:
         "capped share": f"< {CAPPED_SHARE}",
     }
     assert highest == {"confidence": "highest", "sensors": "S2 and S1", **stated}
+    second = {**stated, "probability, provisional": f"≥ {SETTINGS.strong}"}
+    assert both == {"confidence": "high", "sensors": "S2 and S1", **second}
     assert high == {"confidence": "high", "sensors": "S2", **stated}
     assert low == dict.fromkeys(low, "any") | {"confidence": "low"}
 
 
-@pytest.mark.parametrize("row", [0, 1, 2])
+@pytest.mark.parametrize("row", [0, 1, 2, 3])
 def test_evidence_that_just_meets_a_row_of_the_docs_gets_its_confidence(row: int) -> None:
     columns = table_rows()[row]
 
@@ -79,7 +93,8 @@ def test_evidence_that_just_meets_a_row_of_the_docs_gets_its_confidence(row: int
         number = re.search(r"[\d.]+", columns[column])
         return float(number[0]) if number else otherwise
 
-    for status in ("confirmed", "provisional"):
+    # The second row differs from the first by the provisional ones alone.
+    for status in ("provisional",) if row == 1 else ("confirmed", "provisional"):
         evidence = Evidence(
             area_ha=least("area, ha", 0.0),
             probability=least(f"probability, {status}", 0.0),

@@ -39,21 +39,23 @@ class Evidence:
 def grade(evidence: Evidence, settings: Change) -> Confidence:
     """Low, high or highest by the table of docs/change.md.
 
-    Optical evidence alone decides between low and high; a second sensor that agrees lifts high to highest, and never
-    makes up for what optical evidence lacks.
+    A statement needs a second witness: another period (confirmed), a probability of `isolated`, or radar. With two of
+    the three beside optical evidence, radar among them, it is highest.
     """
-    asked = settings.strong if evidence.status == "confirmed" else settings.isolated
-    sure = (
+    sound = (
         OPTICAL in evidence.sensors
         and evidence.probability is not None
-        and evidence.probability >= asked
+        and evidence.probability >= settings.strong
         and evidence.area_ha >= CONFIDENT_HA
         and evidence.looks >= CONFIDENT_LOOKS
         and evidence.capped_share < CAPPED_SHARE
     )
-    if not sure:
+    if not sound or evidence.probability is None:
         return "low"
-    return "highest" if RADAR in evidence.sensors else "high"
+    sure = evidence.status == "confirmed" or evidence.probability >= settings.isolated
+    if RADAR in evidence.sensors:
+        return "highest" if sure else "high"
+    return "high" if sure else "low"
 
 
 def confidence(
