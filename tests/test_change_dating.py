@@ -74,10 +74,12 @@ def test_a_gap_between_clear_looks_is_never_narrowed():
 
 def test_looks_that_show_less_than_half_of_the_ground_do_not_speak():
     stack = sudden(100)
-    stack[9, :3] = NODATA  # day 100: two pixels of five
+    stack[9, :3] = NODATA  # day 100: two pixels of five are left
     stack[8, :2] = NODATA  # day 90: three
-    last, first = bounding_looks(DAYS, stack, BOUNDS, BOUNDS)
-    assert (last, first) == (90, 110)
+    found = bounding_looks(DAYS, stack, BOUNDS, BOUNDS)
+    without = np.delete(np.arange(len(DAYS)), 9)
+    assert found == bounding_looks(DAYS[without], stack[without], BOUNDS, BOUNDS)
+    assert found[1] == 110
 
 
 def test_a_look_at_a_part_of_the_ground_is_held_against_that_part():

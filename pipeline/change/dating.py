@@ -23,12 +23,12 @@ SEEN_SHARE = 0.5
 PERIOD_LOOKS = 2
 # Rise of the mean probability below which the looks do not tell before from after.
 LEAST_RISE = 0.1
-# Least noise of a look's mean probability before and after: what haze and a shift of half a pixel do.
-NOISE_BEFORE, NOISE_AFTER = 0.03, 0.05
+# Least noise of a look's mean probability before and after. Real ground that nobody digs varies so much over a year.
+NOISE_BEFORE, NOISE_AFTER = 0.10, 0.05
 # Digging is not even: how far a half-dug place may be from where an even pace would have it.
 UNEVENNESS = 0.25
-# Student's t with few degrees of freedom: a look now and then is spoilt by haze or a cloud remnant.
-_FREEDOM = 3
+# Student's t with few degrees of freedom: of real looks at undug ground one in twenty is far off.
+_FREEDOM = 2
 # Left out at each end: the interval holds 90 % by this model, whose noise is meant to be on the large side.
 TAIL = 0.05
 
@@ -60,7 +60,7 @@ def bounding_looks(
 def progress(
     days: NDArray[np.integer], probability: NDArray[np.uint16], periods: tuple[int, int]
 ) -> tuple[NDArray[np.integer], NDArray[np.float64], tuple[float, float]] | None:
-    """Days of the usable looks, how far the ground had come at each (0 before, 1 after), and the noise of either period.
+    """Days of the usable looks, how far the ground had come at each (0 before, 1 after), and the noise of each period.
 
     Each pixel is measured between its own medians of the two periods, so that a look that shows a part of the ground
     is held against that part. None where the looks do not suffice; see `bounding_looks`.
