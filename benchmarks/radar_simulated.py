@@ -63,6 +63,7 @@ class Score:
     claims: int = 0
     false_claims: int = 0
     false_ha: float = 0.0
+    false_on: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class _Pair:
     radar: tuple[RadarComposite, RadarComposite]
     zone: NDArray[np.int16]
     dug: tuple[NDArray[np.uint8], NDArray[np.uint8]]
+    cause: NDArray[np.uint8]
 
 
 def study(archive: Path) -> list[Score]:
@@ -90,14 +92,15 @@ def study(archive: Path) -> list[Score]:
                 tile,
                 (seasons[number - 1][tile], seasons[number][tile]),
                 zone_index(tile, plan.file.areas),
-                tuple(_truth(archive, tile, name) for name in (before, after)),  # type: ignore[arg-type]
+                (_truth(archive, "disturbed", tile, before), _truth(archive, "disturbed", tile, after)),
+                _truth(archive, "cause", tile, after),
             )
             for tile in plan.tiles
         ]
         score = Score(f"{record['name']}: {before} → {after}")
         opened = [c for c in complexes if _ha(c, before) == 0 and _ha(c, after) > 0]
         _witness(score, plan, pairs, opened, after, number)
-        _alone(score, plan, pairs, opened, after, number)
+        _alone(score, plan, pairs, opened, number, {int(c): n for c, n in record["truth"]["causes"].items()})
         scores.append(score)
     return scores
 
@@ -128,8 +131,8 @@ def _season(plan: Plan, number: int) -> dict[Tile, RadarComposite]:
     return found
 
 
-def _truth(archive: Path, tile: Tile, period: str) -> NDArray[np.uint8]:
-    return truth_plane(archive, "disturbed", tile.epsg, period, tile.geobox.shape, tile.geobox.affine)
+def _truth(archive: Path, kind: str, tile: Tile, period: str) -> NDArray[np.uint8]:
+    return truth_plane(archive, kind, tile.epsg, period, tile.geobox.shape, tile.geobox.affine)
 
 
 def _ha(feature: dict[str, dict[str, dict[str, float]]], period: str) -> float:
@@ -189,26 +192,32 @@ def _witness(
 
 
 def _alone(
-    score: Score, plan: Plan, pairs: Sequence[_Pair], opened: Sequence[dict[str, dict]], after: str, number: int
+    score: Score,
+    plan: Plan,
+    pairs: Sequence[_Pair],
+    opened: Sequence[dict[str, dict]],
+    number: int,
+    causes: dict[int, str],
 ) -> None:
+    after = plan.periods[number].name
     settings = plan.file.config.radar
     everywhere, none = np.ones((512, 512), bool), np.zeros((512, 512), np.uint16)
     parts = [risen_ground(p.tile, *p.radar, everywhere, none, p.zone, cell_area_m2(p.tile), settings) for p in pairs]
     claims = radar_claims(parts, (), (), plan.periods, Change(), settings, number - 1, number)
     told = [np.zeros((512, 512), bool) for _ in pairs]
     for claim in claims:
-        ground = [
-            _inside({"geometry": claim.geometry}, pair.tile) if pair.tile in claim.tiles else None for pair in pairs
-        ]
-        real = False
-        for own, mask, pair in zip(told, ground, pairs, strict=True):
-            if mask is not None:
-                own |= mask
-                more = pair.dug[1] > pair.dug[0]
-                real |= bool((mask & more).any())
+        real, lies_on = False, Counter[int]()
+        for own, pair in zip(told, pairs, strict=True):
+            if pair.tile in claim.tiles:
+                ground = _inside({"geometry": claim.geometry}, pair.tile)
+                own |= ground
+                real |= bool((ground & (pair.dug[1] > pair.dug[0])).any())
+                lies_on.update(pair.cause[ground].tolist())
         score.claims += 1
         score.false_claims += not real
-        score.false_ha += 0.0 if real else claim.area_ha
+        if not real:
+            score.false_ha += claim.area_ha
+            score.false_on[causes[min(lies_on, key=lambda code: (-lies_on[code], code))]] += 1
     score.watched_km2 = sum(int((pair.zone >= 0).sum()) for pair in pairs) * PIXEL_M**2 / 1e6
     for feature in opened:
         ground = [_inside(feature, pair.tile) & (pair.dug[1] > 0) & (pair.zone >= 0) for pair in pairs]
@@ -238,7 +247,7 @@ def tables(scores: Sequence[Score]) -> str:
         for name, whole in (("complete before the later season", True), ("still growing in it", False))
     ]
     out.append(f"The same, all seasons together, by when they were dug and what they return.\n\n{table(head, rows)}")
-    head = ["seasons", *(f"{name} ha" for name in SIZES), "claims", "false", "false per 100 km²", "false, ha"]
+    head = ["seasons", *(f"{name} ha" for name in SIZES), "claims", "false", "per 100 km²", "false, ha", "they lie on"]
     rows = [
         [
             score.pair,
@@ -247,6 +256,7 @@ def tables(scores: Sequence[Score]) -> str:
             f"{score.false_claims}",
             per_100(score.false_claims, score.watched_km2),
             f"{score.false_ha:.1f}",
+            ", ".join(f"{name} {count}" for name, count in sorted(score.false_on.items())) or "–",
         ]
         for score in scores
     ]
