@@ -15,6 +15,7 @@ from pipeline.errors import BadInput
 from pipeline.reports import read_register, write_register
 from pipeline.runs.assemble import Assembled
 from pipeline.runs.manifest import Work
+from pipeline.runs.store import content_key
 
 RECORD = "observations.json"
 REGISTER = "register.gpkg"
@@ -78,6 +79,12 @@ def _renamed(assembled: Assembled, ids: Mapping[str, str]) -> Assembled:
         for event in assembled.events
     )
     return replace(assembled, sites=sites, changes=changes, events=events)
+
+
+def register_note(register: Register, record: RunRecord) -> dict[str, object]:
+    """For the manifest: the runs by which the ids were chosen, and what was entered."""
+    known = [entry.record.sha256 for entry in register.entries]
+    return {"runs_known": len(known), "known_sha256": content_key(runs=known), "record_sha256": record.sha256}
 
 
 def keep(record: RunRecord, path: Path) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -30,7 +30,7 @@ from pipeline.runs.outputs import run_result, write_outputs
 from pipeline.runs.plan import Plan, make_plan, open_programme_source, with_source
 from pipeline.runs.progress import Reporter, Silent
 from pipeline.runs.radar import RadarOutcome, RadarTask, run_radar
-from pipeline.runs.registering import RECORD, enter, keep, record_of_run, register_path
+from pipeline.runs.registering import RECORD, enter, keep, record_of_run, register_note, register_path
 from pipeline.runs.store import Store, write_whole
 from pipeline.runs.tasks import SceneTask, TileOutcome, TileTask, run_scene, run_tile
 
@@ -156,7 +156,7 @@ def run_programme(path: Path, options: RunOptions, reporter: Reporter | None = N
                 "count for the one that stands first in its file"
             )
     reporter.say("writing rasters, reports and the map")
-    finished = _write(home, run_id, maps_key, work, assembled, record, store, clock)
+    finished = _write(home, run_id, maps_key, work, assembled, record, register_note(register, record), store, clock)
     keep(record, register_file)
     return finished
 
@@ -249,6 +249,7 @@ def _write(
     work: Work,
     assembled: Assembled,
     record: RunRecord,
+    note: Mapping[str, object],
     store: Store,
     clock: Clock,
 ) -> Finished:
@@ -267,6 +268,7 @@ def _write(
             write_outputs(draft, result, work, assembled, store)
             write_whole(draft / RECORD, record.to_json().encode())
         manifest = build_manifest(work, assembled.sums, run_id, maps_key, hash_outputs(draft), clock.seconds)
+        manifest["register"] = dict(note)
         write_manifest(draft / MANIFEST, manifest)
         shutil.rmtree(folder, ignore_errors=True)
         draft.rename(folder)
