@@ -18,7 +18,7 @@ from benchmarks.radar import tables
 from pipeline.areas.lattice import Tile
 from pipeline.config import Radar
 from pipeline.errors import SceneRejected
-from pipeline.imagery import RADAR_NODATA, FolderSource, RadarComposite, build_radar
+from pipeline.imagery import RADAR_NODATA, FolderSource, RadarComposite, RadarList, StacSource, build_radar
 from pipeline.imagery.radar import (
     AROUND,
     LINE_PLANES,
@@ -154,6 +154,59 @@ def test_assets_outside_the_folder_are_not_read(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("../S1A_a/vv.tif", "../../secret.tif"))
     found = FolderSource(tmp_path / "in").find_radar(EVERYWHERE, *YEAR, "")
     assert "leads out" in found.skipped[0].reason
+
+
+# --- an API ---
+
+
+def answered(monkeypatch, items: list[dict]) -> StacSource:
+    """An API that answers every search with some items; what is asked is kept in `asked`."""
+    source = StacSource("https://stac.example/v1", ["sentinel-2-l2a"])
+    source.asked = []  # type: ignore[attr-defined]
+
+    def search(collections, *_):
+        source.asked.append(collections)  # type: ignore[attr-defined]
+        return items
+
+    monkeypatch.setattr(source, "_search", search)
+    return source
+
+
+def remote(name: str = "S1A_1", **properties) -> dict:
+    item = radar_item(name, "2021-01-05T17:00:00+00:00", (15.0, 4.0, 15.1, 4.1), **properties)
+    for band, asset in item["assets"].items():
+        asset["href"] = f"https://data.example/{name}/{band}.tif"
+    return item
+
+
+def test_an_api_is_asked_for_the_radar_collection(monkeypatch) -> None:
+    wide, broken = remote("S1A_2", **{"sar:instrument_mode": "EW"}), remote("S1A_3", track=999)
+    source = answered(monkeypatch, [remote(), wide, broken])
+    found = source.find_radar(EVERYWHERE, *YEAR, "sentinel-1-rtc")
+    assert source.asked == [("sentinel-1-rtc",)]
+    assert [scene.id for scene in found.scenes] == ["S1A_1"]
+    assert found.scenes[0].bands[0].href == "https://data.example/S1A_1/vv.tif"
+    assert [(lost.scene_id, lost.failed) for lost in found.skipped] == [("S1A_2", False), ("S1A_3", True)]
+
+
+def test_optical_items_and_scenes_outside_the_search_are_not_taken_for_radar(monkeypatch) -> None:
+    optical = {
+        "type": "Feature",
+        "id": "S2A",
+        "properties": {"datetime": "2021-01-05T00:00:00Z"},
+        "assets": {"B02": {}},
+    }
+    source = answered(monkeypatch, [optical, remote()])
+    assert source.find_radar(EVERYWHERE, date(2021, 2, 1), date(2021, 3, 1), "x").scenes == ()
+    assert source.find_radar((0.0, 0.0, 1.0, 1.0), *YEAR, "x") == RadarList(())
+
+
+def test_an_api_may_not_lead_to_local_files(monkeypatch) -> None:
+    item = remote()
+    item["assets"]["vv"]["href"] = "file:///etc/passwd"
+    found = answered(monkeypatch, [item]).find_radar(EVERYWHERE, *YEAR, "x")
+    assert found.scenes == ()
+    assert "not an http(s) or s3 address" in found.skipped[0].reason
 
 
 # --- rasters on the lattice ---

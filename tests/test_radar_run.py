@@ -11,6 +11,8 @@ import jsonschema
 import numpy as np
 import pytest
 
+from pipeline.errors import SourceUnavailable
+from pipeline.imagery import FolderSource
 from pipeline.runs import RunOptions, run_programme, verify_run
 from tests.radar_scenes import speckled, write_radar
 from tests.scenes import dig, ground, write_area, write_scene
@@ -198,6 +200,19 @@ def test_a_broken_radar_scene_is_named_and_the_rest_still_speaks(programme) -> N
     assert {row["scene"] for row in finished.manifest["failed"]} == {"S1A_29_2021-12-28"}
     assert {tuple(p["sensors"]) for p in told(finished)} == {("S1", "S2"), ("S1",)}
     assert all("S1A_29_2021-12-28" not in p["scenes"] for p in told(finished))
+
+
+def test_a_search_for_radar_that_fails_is_named_and_optics_are_told(programme, monkeypatch) -> None:
+    def silent(*_):
+        raise SourceUnavailable("the API did not answer")
+
+    monkeypatch.setattr(FolderSource, "find_radar", silent)
+    finished = go(programme)
+    assert finished.exit_code == 3
+    (row,) = finished.manifest["failed"]
+    assert row["scene"] == "sentinel-1-rtc"
+    assert "set radar.use to off" in row["reason"]
+    assert [(p["sensors"], p["confidence"]) for p in told(finished)] == [(["S2"], "high")]
 
 
 def test_once_optics_see_the_ground_they_alone_judge_it(programme) -> None:
