@@ -107,14 +107,13 @@ class _History:
 class _BySite:
     """Pixels of each site, from the site of each pixel, (n,)."""
 
-    def __init__(self, site: NDArray[np.integer]) -> None:
+    def __init__(self, site: NDArray[np.integer], sites: int) -> None:
         self.order = np.argsort(site, kind="stable")
-        self.site = site[self.order]
+        self.start = np.searchsorted(site[self.order], np.arange(sites + 1))
 
     def pixels(self, site: int) -> NDArray[np.intp]:
         """Its pixels, sorted."""
-        first, stop = np.searchsorted(self.site, [site, site + 1])
-        return self.order[first:stop]
+        return self.order[self.start[site] : self.start[site + 1]]
 
 
 class _Step:
@@ -125,7 +124,9 @@ class _Step:
         self.mapped, self.observed = history.ground.mapped[period], history.ground.observed[period]
         self.gain = self.mapped & (before < 0) & history.seen
         self.loss = (before >= 0) & (held < 0)
-        self.then, self.now, self.shown = _BySite(before), _BySite(held), _BySite(history.shown)
+        self.then, self.now, self.shown = (
+            _BySite(site, len(history.tracks.names)) for site in (before, held, history.shown)
+        )
         every = np.ones(held.size, bool)
         self.held_then, self.held_now = self.area(before, every), self.area(held, every)
         self.gained, self.lost = self.area(held, self.gain), self.area(before, self.loss)
