@@ -18,52 +18,67 @@ from typing import Any
 import yaml
 from rich.console import Console
 
+from benchmarks.accuracy_areas import SampleScore, score_samples
 from benchmarks.accuracy_models import Models, read_models
-from benchmarks.accuracy_page import Picture, Study, page
+from benchmarks.accuracy_page import Simulated, Study, page
 from benchmarks.accuracy_pictures import picture_failures
 from benchmarks.accuracy_real import AmazonScore, BelgiumScore, score_amazon, score_belgium
-from benchmarks.accuracy_simulated import MapScore, PairScore, score_map, score_pair
+from benchmarks.accuracy_simulated import PairScore, score_map, score_pair
+from benchmarks.dating import Score as DateScore
+from benchmarks.dating import judge_dates
+from benchmarks.lineage import score_lineage
 from benchmarks.real_input import AMAZON_AS_OF, BELGIUM_AS_OF, amazon_places, amazon_programme, belgium_programme
 from benchmarks.season import study_season
 from benchmarks.series import study_series
 from pipeline.config import Imagery
-from pipeline.runs import RunOptions, run_programme
+from pipeline.runs import RunOptions, read_manifest, run_programme
 from pipeline.runs.progress import Reporter, open_reporter
 from pipeline.simulation import scenario_area, scenario_periods, write_archive
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"
 SCENARIOS = ("carnot", "tortiya")
-NO_SEASON = {"green_ndvi": 0.999}
+SAMPLES = (600, 5000)
+# Of this variant only the maps are scored. Its sites go to a register of its own: it must not name those of others.
+NO_SEASON = {"change": {"green_ndvi": 0.999, "dating": "periods"}, "run": {"register_file": "register.gpkg"}}
 
 
-def study_scenario(
-    scenario: str, work: Path, pictures: Path, reporter: Reporter
-) -> tuple[list[PairScore], list[MapScore], list[MapScore], list[Picture]]:
-    """Both pairs of consecutive dry seasons, each as a run would have told it once the rains after it were over.
+def study_scenario(scenario: str, work: Path, pictures: Path, reporter: Reporter) -> Simulated:
+    """All pairs of consecutive dry seasons, each as a run would have told it once the rains after it were over.
 
-    Then the maps of all seasons with the season rule and without, and pictures of what failed in the last pair.
+    Then what the last run tells of all seasons: maps with the season rule and without, dates and names of sites, and
+    pictures of what failed in the last pair.
     """
     periods = scenario_periods(scenario)
+    reporter.say(f"{scenario}: archive")
     archive = write_archive(scenario, work / "archives" / scenario)
     season = timedelta(days=Imagery().season_days)
+    runs: list[Path] = []
     pairs: list[PairScore] = []
+    samples: list[SampleScore] = []
     for count in range(2, len(periods) + 1):
         before, after = periods[count - 2 : count]
         config = _programme(scenario, archive, work / f"{scenario}-{after.name}", count)
         run = _run(config, after.end + season, work / "runs", reporter)
+        runs.append(run)
         pairs.append(score_pair(run, archive, before.name, after.name))
+        samples += [score for size in SAMPLES for score in score_samples(run, archive, size)]
     config = _programme(scenario, archive, work / f"{scenario}-without-season", len(periods), NO_SEASON)
     without = _run(config, periods[-1].end + season, work / "runs", reporter)
-    return (
-        pairs,
-        [score_map(run, archive, period.name) for period in periods],
-        [score_map(without, archive, period.name) for period in periods],
-        picture_failures(run, archive, pairs[-1], pictures),
+    dates = DateScore(scenario)
+    judge_dates(dates, run, archive, periods, read_manifest(run)["dating"]["windows"])
+    return Simulated(
+        pairs=tuple(pairs),
+        maps=tuple(score_map(run, archive, period.name) for period in periods),
+        maps_without_season=tuple(score_map(without, archive, period.name) for period in periods),
+        samples=tuple(samples),
+        dates=(dates,),
+        lineages=(score_lineage(runs, archive),),
+        pictures=tuple(picture_failures(run, archive, pairs[-1], pictures)),
     )
 
 
-def _programme(scenario: str, archive: Path, folder: Path, count: int, change: dict[str, Any] | None = None) -> Path:
+def _programme(scenario: str, archive: Path, folder: Path, count: int, rules: dict[str, Any] | None = None) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "area.geojson").write_text(json.dumps(scenario_area(scenario)), encoding="utf-8")
     config = {
@@ -71,7 +86,7 @@ def _programme(scenario: str, archive: Path, folder: Path, count: int, change: d
         "areas": ["area.geojson"],
         "periods": [period.model_dump(mode="json") for period in scenario_periods(scenario)[:count]],
         "source": {"kind": "folder", "path": archive.resolve().as_posix()},
-        "change": change or {},
+        **(rules or {}),
     }
     path = folder / "programme.yaml"
     path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
@@ -103,19 +118,17 @@ def _run(config: Path, as_of: date, out: Path, reporter: Reporter) -> Path:
 
 def study(work: Path, pictures: Path, models: Models, reporter: Reporter) -> Study:
     """Run and score everything; without ../shared/data the real figures are None. Pictures go to their folder."""
-    pairs, maps, without, drawn = [], [], [], []
+    simulated = Simulated()
     for scenario in SCENARIOS:
-        found = study_scenario(scenario, work, pictures, reporter)
-        for own, more in zip((pairs, maps, without, drawn), found, strict=True):
-            own.extend(more)
-    simulated = Study(models, tuple(pairs), tuple(maps), tuple(without), tuple(drawn))
+        simulated += study_scenario(scenario, work, pictures, reporter)
+    found = Study(models, simulated)
     if not (DATA / "README.md").is_file():
-        return simulated
+        return found
     # A model of two names is asked once.
     names = [model.names[0] for model in models.shipped]
     reporter.say("real series and African spectra")
     return replace(
-        simulated,
+        found,
         amazon=study_amazon(work, reporter),
         belgium=study_belgium(work, reporter),
         season=study_season(DATA, names),

@@ -17,8 +17,9 @@ from rasterio.windows import from_bounds
 from scipy import ndimage
 
 from benchmarks.accuracy_page import Picture
-from benchmarks.accuracy_simulated import PairScore, truth_plane
-from benchmarks.accuracy_simulated_tables import AT_LEAST_HALF
+from benchmarks.accuracy_simulated import PairScore
+from benchmarks.accuracy_simulated_tables import large
+from benchmarks.accuracy_truth import HALF_DUG, truth_plane
 from pipeline.areas import Tile, utm_epsg, utm_name
 from pipeline.areas.lattice import PIXEL_M, TILE_PX, project
 from pipeline.change.states import BARE, OUTSIDE, POND
@@ -46,7 +47,7 @@ def picture_failures(run: Path, archive: Path, score: PairScore, folder: Path) -
     }
     alarms = sorted(score.false_alarms, key=lambda a: (-a.gain_ha, a.change_id))[:MOST]
     missed = sorted(
-        (f for f in score.found if f.reported_ha is None and f.size in AT_LEAST_HALF),
+        (f for f in large(score.found) if f.reported_ha is None),
         key=lambda f: (-f.area_ha, f.name),
     )[:MOST]
     told = (
@@ -84,7 +85,7 @@ def chip(run: Path, archive: Path, period: str, geometry: shapely.Geometry) -> N
     with rasterio.open(path) as raster:
         window = from_bounds(left, top - SIDE_PX * PIXEL_M, left + SIDE_PX * PIXEL_M, top, raster.transform)
         classes = raster.read(1, window=window.round_offsets(), boundless=True, fill_value=OUTSIDE)
-    dug = truth_plane(archive, "disturbed", epsg, period, classes.shape, transform) >= 50
+    dug = truth_plane(archive, "disturbed", epsg, period, classes.shape, transform) >= HALF_DUG
     planes = reflectance_of(run, period, epsg, round(-top / PIXEL_M), round(left / PIXEL_M))
     colours = np.asarray(Image.open(BytesIO(png(planes, TRUE_COLOUR))).convert("RGB"))
     large = colours.repeat(ZOOM, axis=0).repeat(ZOOM, axis=1)

@@ -8,24 +8,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from statistics import median
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-import rasterio
 import shapely
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.features import geometry_mask
-from rasterio.windows import from_bounds
 from scipy import ndimage
 
+from benchmarks.accuracy_areas import block_interval, block_sums
+from benchmarks.accuracy_truth import (
+    CELL_HA,
+    HALF_DUG,
+    Opening,
+    Truth,
+    raster_of,
+    read_truth,
+    truth_plane,
+)
 from pipeline.areas.lattice import PIXEL_M, project
 from pipeline.change import STATE_OUTSIDE
 from pipeline.change.states import BARE, NEW, NOT_OBSERVED, OUTSIDE, POND, SEASONAL
 from pipeline.config import Change
 from pipeline.imagery.scene import NODATA
 
+Verdict = Literal["right", "old workings", "false"]
+VERDICTS: tuple[Verdict, ...] = ("right", "old workings", "false")
 OPENED = ("new", "expanded", "reopened")
 SIZES = ("< 0.1", "0.1–0.5", "0.5–2", "> 2")
 REASONS = (
@@ -38,19 +47,19 @@ REASONS = (
 REGISTRATION, REMNANT = "registration", "cloud remnant or haze"
 CAUSES = ("burn", "field", "road", "river", "village", "pond", "rock", "orchard", "regrowth", REGISTRATION, REMNANT)
 _UPPER_HA = (0.1, 0.5, 2.0)
-_CELL_HA = PIXEL_M**2 / 1e4
 _COVERED = 0.25
 _EIGHT = np.ones((3, 3), bool)
 
 
 @dataclass(frozen=True)
 class Found:
-    """A complex opened between two periods: its disturbed ground then, what was reported of it, and if not, why."""
+    """A complex dug for the first time, or again, between two seasons: new ground, and what was reported or why not."""
 
     name: str
     area_ha: float
     reported_ha: float | None
     reason: str = ""
+    again: bool = False
 
     @property
     def size(self) -> int:
@@ -64,52 +73,73 @@ class Found:
 
 
 @dataclass(frozen=True)
-class FalseAlarm:
-    """A reported change that touches no workings of its time; `cause` is what lies there."""
+class Told:
+    """A reported change and whether there is ground for it; `cause` is what lies under a false one."""
 
     change_id: str
+    verdict: Verdict
     cause: str
     gain_ha: float
     confidence: str
+    sensors: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DateTold:
+    """The opening dates of a right change: whether the opening lies between them, days from one to the other."""
+
+    right: bool
+    width_days: int
+    by: str
 
 
 @dataclass
 class PairScore:
-    """One pair of periods. `old` counts changes on workings that neither opened nor grew since."""
+    """One pair of seasons: what opened between them, and what was reported."""
 
     scenario: str
     before: str
     after: str
     watched_km2: float
+    years: float
     found: list[Found] = field(default_factory=list)
-    false_alarms: list[FalseAlarm] = field(default_factory=list)
-    reported: int = 0
-    right: int = 0
-    old: int = 0
-    dated: int = 0
-    dated_right: int = 0
-    widths_days: list[int] = field(default_factory=list)
-    reported_gain_ha: float = 0.0
+    told: list[Told] = field(default_factory=list)
+    dates: list[DateTold] = field(default_factory=list)
     true_gain_ha: float = 0.0
 
     @property
-    def median_width_days(self) -> float | None:
-        """Median width of the reported opening intervals."""
-        return float(median(self.widths_days)) if self.widths_days else None
+    def false_alarms(self) -> list[Told]:
+        """Changes that touch no workings of their time."""
+        return self.of("false")
+
+    @property
+    def km2_years(self) -> float:
+        """Watched ground times the years between the seasons."""
+        return self.watched_km2 * self.years
+
+    @property
+    def reported_gain_ha(self) -> float:
+        """Newly mapped ground of all changes."""
+        return sum(told.gain_ha for told in self.told)
+
+    def of(self, verdict: Verdict) -> list[Told]:
+        """Changes of one verdict: right, on workings that neither opened nor grew, or false."""
+        return [told for told in self.told if told.verdict == verdict]
 
 
 @dataclass(frozen=True)
 class MapScore:
-    """The map of one period in hectares: drawn, true (shares of pixels), and both by pixels at least half dug.
+    """The map of one season in hectares: drawn, true (shares of pixels), and both by pixels at least half dug.
 
-    `near_ha` is drawn ground with workings in the pixel or beside it; `wrong_ha` drawn ground without any in the
-    pixel, by what lies there.
+    `bias_95` bounds drawn less true ground, by drawing blocks of 1 km anew. `near_ha` is drawn ground with workings in
+    the pixel or beside it; `wrong_ha` drawn ground without any in the pixel, by what lies there.
     """
 
     scenario: str
     period: str
     mapped_ha: float
     true_ha: float
+    bias_95: tuple[float, float]
     truth_pixels_ha: float
     both_ha: float
     near_ha: float
@@ -138,46 +168,44 @@ class _Ground:
 
 def score_pair(run: Path, archive: Path, before: str, after: str) -> PairScore:
     """Hits, misses, false alarms and dates of a run whose last two periods are `before` and `after`."""
-    record = json.loads((archive / "scenario.json").read_text(encoding="utf-8"))
-    causes = {int(code): name for code, name in record["truth"]["causes"].items()}
-    complexes = json.loads((archive / "truth" / "complexes.geojson").read_text(encoding="utf-8"))["features"]
+    truth = read_truth(archive)
     grounds = _grounds(run, archive, before, after)
     watched = sum(int((g.state != STATE_OUTSIDE).sum()) for g in grounds)
-    score = PairScore(record["name"], before, after, watched * PIXEL_M**2 / 1e6)
+    score = PairScore(truth.name, before, after, watched * PIXEL_M**2 / 1e6, truth.years(before, after))
     changes = [
         (feature["properties"], shapely.geometry.shape(feature["geometry"]))
         for feature in json.loads((run / "changes.geojson").read_text(encoding="utf-8"))["features"]
         if feature["properties"]["state"] in OPENED
     ]
-    gains = [[g.pixels(geometry) & (g.state == NEW) for g in grounds] for _, geometry in changes]
-    opened = _opened(complexes, before, after)
-    places = [[g.pixels(shapely.geometry.shape(c["geometry"]), touched=True) for g in grounds] for c in opened]
+    gains = [[_gain(properties, geometry, ground) for ground in grounds] for properties, geometry in changes]
+    openings = truth.openings(before, after)
+    places = [[g.pixels(opening.complex.geometry, touched=True) for g in grounds] for opening in openings]
     told = [[np.zeros(g.state.shape, bool) for g in grounds], *gains]
     anywhere = [np.logical_or.reduce(layers) for layers in zip(*told, strict=True)]
-    for complex_, place in zip(opened, places, strict=True):
+    for opening, place in zip(openings, places, strict=True):
         if any(p.any() for p in place):
-            score.found.append(_found(complex_, after, place, anywhere, grounds))
+            score.found.append(_found(opening, place, anywhere, grounds))
     for (properties, _), gain in zip(changes, gains, strict=True):
-        _judge(score, properties, gain, grounds, causes, opened, places)
-    score.reported = len(changes)
-    score.reported_gain_ha = round(sum(p["area_gain_ha"] for p, _ in changes), 2)
+        _judge(score, properties, gain, grounds, truth, openings, places)
     for ground in grounds:
         more = ground.dug[1].astype(np.int64) - ground.dug[0]
-        score.true_gain_ha += float(more[(ground.state != STATE_OUTSIDE) & (more > 0)].sum()) / 100 * _CELL_HA
+        score.true_gain_ha += float(more[(ground.state != STATE_OUTSIDE) & (more > 0)].sum()) / 100 * CELL_HA
     return score
 
 
-def score_map(run: Path, archive: Path, period: str) -> MapScore:
-    """The map of one period against the truth of its middle day."""
+def score_map(run: Path, archive: Path, season: str) -> MapScore:
+    """The map of one season against the truth of its middle day."""
+    truth = read_truth(archive)
     total = Counter[str]()
     wrong = Counter[str]()
-    record = json.loads((archive / "scenario.json").read_text(encoding="utf-8"))
-    for path in sorted((run / "rasters").glob(f"class_{period}_*.tif")):
-        classes, transform, epsg = _raster(path)
-        dug = truth_plane(archive, "disturbed", epsg, period, classes.shape, transform)
+    blocks = []
+    for path in sorted((run / "rasters").glob(f"class_{season}_*.tif")):
+        classes, transform, epsg = raster_of(path)
+        dug = truth_plane(archive, "disturbed", epsg, season, classes.shape, transform)
         watched = classes != OUTSIDE
         mapped = _is_mapped(classes)
-        half = watched & (dug >= 50)
+        half = watched & (dug >= HALF_DUG)
+        blocks.append(block_sums(100 * mapped.astype(np.int64) - dug, watched) / 100 * CELL_HA)
         total["watched"] += int(watched.sum())
         total["observed"] += int((watched & (classes != NOT_OBSERVED)).sum())
         total["mapped"] += int(mapped.sum())
@@ -185,88 +213,66 @@ def score_map(run: Path, archive: Path, period: str) -> MapScore:
         total["half"] += int(half.sum())
         total["both"] += int((mapped & half).sum())
         total["near"] += int((mapped & ndimage.binary_dilation(dug > 0, _EIGHT)).sum())
-        cause = truth_plane(archive, "cause", epsg, period, classes.shape, transform)
-        for code, name in record["truth"]["causes"].items():
-            wrong[name] += int((mapped & (dug == 0) & (cause == int(code))).sum())
+        cause = truth_plane(archive, "cause", epsg, season, classes.shape, transform)
+        for code, name in truth.causes.items():
+            wrong[name] += int((mapped & (dug == 0) & (cause == code)).sum())
     return MapScore(
-        scenario=record["name"],
-        period=period,
-        mapped_ha=total["mapped"] * _CELL_HA,
-        true_ha=total["true"] / 100 * _CELL_HA,
-        truth_pixels_ha=total["half"] * _CELL_HA,
-        both_ha=total["both"] * _CELL_HA,
-        near_ha=total["near"] * _CELL_HA,
+        scenario=truth.name,
+        period=season,
+        mapped_ha=total["mapped"] * CELL_HA,
+        true_ha=total["true"] / 100 * CELL_HA,
+        bias_95=block_interval(np.concatenate(blocks)),
+        truth_pixels_ha=total["half"] * CELL_HA,
+        both_ha=total["both"] * CELL_HA,
+        near_ha=total["near"] * CELL_HA,
         observed_share=total["observed"] / max(total["watched"], 1),
-        wrong_ha={name: count * _CELL_HA for name, count in wrong.items()},
+        wrong_ha={name: count * CELL_HA for name, count in wrong.items()},
     )
 
 
 def _grounds(run: Path, archive: Path, before: str, after: str) -> list[_Ground]:
     grounds = []
     for path in sorted((run / "rasters").glob(f"change_{before}_{after}_*.tif")):
-        state, transform, epsg = _raster(path)
+        state, transform, epsg = raster_of(path)
         zone = path.name.removeprefix(f"change_{before}_{after}_")
-        classes = tuple(_raster(path.with_name(f"class_{p}_{zone}"))[0] for p in (before, after))
+        classes = tuple(raster_of(path.with_name(f"class_{p}_{zone}"))[0] for p in (before, after))
         dug = tuple(truth_plane(archive, "disturbed", epsg, p, state.shape, transform) for p in (before, after))
         cause = truth_plane(archive, "cause", epsg, after, state.shape, transform)
-        probability = _raster(path.with_name(f"probability_{after}_{zone}"))[0]
+        probability = raster_of(path.with_name(f"probability_{after}_{zone}"))[0]
         grounds.append(_Ground(epsg, transform, state, classes, probability, dug, cause))
     return grounds
-
-
-def _raster(path: Path) -> tuple[NDArray[Any], Affine, int]:
-    with rasterio.open(path) as raster:
-        return raster.read(1), raster.transform, raster.crs.to_epsg()
-
-
-def truth_plane(
-    archive: Path, kind: str, epsg: int, period: str, shape: tuple[int, ...], transform: Affine
-) -> NDArray[np.uint8]:
-    """A truth raster on the run's grid, 0 where nothing was simulated."""
-    rows, cols = shape
-    left, top = transform.c, transform.f
-    with rasterio.open(archive / "truth" / f"{kind}_{epsg}_{period}.tif") as raster:
-        window = from_bounds(left, top - rows * PIXEL_M, left + cols * PIXEL_M, top, raster.transform)
-        plane: NDArray[np.uint8] = raster.read(1, window=window.round_offsets(), boundless=True, fill_value=0)
-    assert plane.shape == (rows, cols)
-    return plane
 
 
 def _is_mapped(classes: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return (classes == BARE) | (classes == POND)
 
 
-def _ha(properties: dict[str, Any], period: str) -> float:
-    return float(properties["bare_ha"][period] + properties["pond_ha"][period])
-
-
-def _opened(complexes: Sequence[dict[str, Any]], before: str, after: str) -> list[dict[str, Any]]:
-    """Complexes without disturbed ground on the middle day of `before` and with some on that of `after`."""
-    return [c for c in complexes if _ha(c["properties"], before) == 0 and _ha(c["properties"], after) > 0]
+def _gain(properties: dict[str, Any], geometry: shapely.Geometry, ground: _Ground) -> NDArray[np.bool_]:
+    """Ground that a change tells of as newly dug: new on the map, or all that radar alone claims."""
+    pixels = ground.pixels(geometry)
+    return pixels if properties["sensors"] == ["S1"] else pixels & (ground.state == NEW)
 
 
 def _found(
-    complex_: dict[str, Any],
-    after: str,
+    opening: Opening,
     place: Sequence[NDArray[np.bool_]],
     anywhere: Sequence[NDArray[np.bool_]],
     grounds: Sequence[_Ground],
 ) -> Found:
-    properties = complex_["properties"]
     pixels = sum(int((p & told).sum()) for p, told in zip(place, anywhere, strict=True))
-    if pixels:
-        return Found(properties["id"], _ha(properties, after), pixels * _CELL_HA)
-    return Found(properties["id"], _ha(properties, after), None, _why_missed(place, grounds))
+    reported, reason = (pixels * CELL_HA, "") if pixels else (None, _why_missed(place, grounds))
+    return Found(opening.complex.name, opening.gained_ha, reported, reason, opening.again)
 
 
 def _why_missed(place: Sequence[NDArray[np.bool_]], grounds: Sequence[_Ground]) -> str:
-    """The rule that lost most of the dug pixels of a complex; REASONS in the order of the flow."""
+    """The rule that lost most of the newly dug pixels of a complex; REASONS in the order of the flow."""
     lost: Counter[str] = Counter()
     weak = round(Change().weak * 10_000)
     for own, ground in zip(place, grounds, strict=True):
         then, now = ground.classes
-        at = own & (ground.dug[1] >= 50)
-        at = at if at.any() else own & (ground.dug[1] > 0)
+        more = own & (ground.dug[1] > ground.dug[0])
+        at = more & (ground.dug[1] >= HALF_DUG)
+        at = at if at.any() else more
         unseen = at & ((then == NOT_OBSERVED) | (now == NOT_OBSERVED))
         already = at & ~unseen & _is_mapped(then)
         seasonal = at & ~unseen & ~already & (now == SEASONAL)
@@ -282,39 +288,38 @@ def _judge(
     properties: dict[str, Any],
     gain: Sequence[NDArray[np.bool_]],
     grounds: Sequence[_Ground],
-    causes: dict[int, str],
-    opened: Sequence[dict[str, Any]],
+    truth: Truth,
+    openings: Sequence[Opening],
     places: Sequence[Sequence[NDArray[np.bool_]]],
 ) -> None:
     near = [ndimage.binary_dilation(mask, _EIGHT) for mask in gain]
+    verdict: Verdict = "right"
+    cause = ""
     if not any((mask & (g.dug[1] > 0)).any() for mask, g in zip(near, grounds, strict=True)):
-        cause = _cause(gain, near, grounds, causes)
-        score.false_alarms.append(
-            FalseAlarm(properties["change_id"], cause, properties["area_gain_ha"], properties["confidence"])
-        )
+        verdict, cause = "false", _cause(gain, near, grounds, truth)
+    elif not any((mask & (g.dug[1] > g.dug[0])).any() for mask, g in zip(near, grounds, strict=True)):
+        verdict = "old workings"
+    ha, confidence, sensors = (properties[name] for name in ("area_gain_ha", "confidence", "sensors"))
+    score.told.append(Told(properties["change_id"], verdict, cause, ha, confidence, tuple(sensors)))
+    if verdict != "right":
         return
-    if not any((mask & (g.dug[1] > g.dug[0])).any() for mask, g in zip(near, grounds, strict=True)):
-        score.old += 1
-        return
-    score.right += 1
     touched = [
-        date.fromisoformat(c["properties"]["opened"])
-        for c, place in zip(opened, places, strict=True)
+        opening.day
+        for opening, place in zip(openings, places, strict=True)
         if any((mask & p).any() for mask, p in zip(gain, place, strict=True))
     ]
     last, first = properties["last_clear_undisturbed"], properties["first_clear_disturbed"]
-    if properties["state"] == "new" and touched and last and first:
+    if properties["state"] in ("new", "reopened") and touched and last and first:
         last, first = date.fromisoformat(last), date.fromisoformat(first)
-        score.dated += 1
-        score.dated_right += last <= min(touched) <= first
-        score.widths_days.append((first - last).days)
+        right = last <= min(touched) <= first
+        score.dates.append(DateTold(right, (first - last).days, properties["dated_by"]))
 
 
 def _cause(
     gain: Sequence[NDArray[np.bool_]],
     near: Sequence[NDArray[np.bool_]],
     grounds: Sequence[_Ground],
-    causes: dict[int, str],
+    truth: Truth,
 ) -> str:
     """What most of the named ground under a false alarm is; else what it borders on, else a fault of the picture."""
     for masks, is_own in ((gain, True), (near, False)):
@@ -322,5 +327,5 @@ def _cause(
         for mask, ground in zip(masks, grounds, strict=True):
             count.update(ground.cause[mask & (ground.cause > 0)].tolist())
         if count:
-            return causes[min(count, key=lambda code: (-count[code], code))] if is_own else REGISTRATION
+            return truth.causes[min(count, key=lambda code: (-count[code], code))] if is_own else REGISTRATION
     return REMNANT

@@ -4,26 +4,51 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from statistics import median
 
-from benchmarks.accuracy_simulated import CAUSES, REASONS, SIZES, Found, MapScore, PairScore
+from benchmarks.accuracy_areas import SampleScore
+from benchmarks.accuracy_simulated import CAUSES, REASONS, SIZES, VERDICTS, Found, MapScore, PairScore, Told
+from benchmarks.dating import Dated, Score
+from benchmarks.lineage import AGAIN, BROKEN, JOINS, RENAMED, SHARED, SPLITS, LineageScore
 from benchmarks.tables import interval, per_100, share, table
 
 AT_LEAST_HALF = (2, 3)  # size classes from 0.5 ha
+CONFIDENCES = ("low", "high", "highest")
+SENSORS = {("S2",): "S2", ("S1", "S2"): "S1 and S2", ("S1",): "S1 alone"}
+
+
+def large(found: Sequence[Found]) -> list[Found]:
+    """Complexes dug for the first time that are held against the goal: of 0.5 ha or more."""
+    return [f for f in found if f.size in AT_LEAST_HALF and not f.again]
 
 
 def hit_table(title: str, found: Sequence[Found]) -> str:
-    """Complexes by size, and how many were reported."""
-    rows = []
-    for size, name in enumerate(SIZES):
-        own = [f for f in found if f.size == size]
-        rows.append([f"{name} ha", *_hits(own)])
-    rows.append(["0.5 ha and more", *_hits([f for f in found if f.size in AT_LEAST_HALF])])
+    """Complexes by size, and how many were reported; those dug again apart."""
+    first = [f for f in found if not f.again]
+    rows = [[f"{name} ha", *_hits([f for f in first if f.size == size])] for size, name in enumerate(SIZES)]
+    rows.append(["0.5 ha and more", *_hits(large(found))])
+    rows.append(["dug again, all sizes", *_hits([f for f in found if f.again])])
     return table((title, "opened", "reported", "share (95 %)", "a quarter covered"), rows)
 
 
 def _hits(found: Sequence[Found]) -> list[str]:
     hits = sum(f.reported_ha is not None for f in found)
     return [str(len(found)), str(hits), interval(hits, len(found)), str(sum(f.covered for f in found))]
+
+
+def season_hits_table(pairs: Sequence[PairScore]) -> str:
+    """Reported of opened, for each pair of seasons."""
+    rows = []
+    for p in pairs:
+        groups = [[f for f in p.found if f.size == size and not f.again] for size in range(len(SIZES))]
+        groups.append([f for f in p.found if f.again])
+        rows.append([title(p), *(f"{sum(f.reported_ha is not None for f in own)} / {len(own)}" for own in groups)])
+    return table(("reported / opened", *(f"{name} ha" for name in SIZES), "dug again"), rows)
+
+
+def title(pair: PairScore | SampleScore) -> str:
+    """Scenario and seasons."""
+    return f"{pair.scenario}, {pair.before} to {pair.after}"
 
 
 def miss_table(found: Sequence[Found]) -> str:
@@ -36,16 +61,14 @@ def miss_table(found: Sequence[Found]) -> str:
 def alarm_table(pairs: Sequence[PairScore]) -> str:
     """Reported changes, right and false."""
     return table(
-        ("comparison", "km²", "reported", "right", "old workings", "false", "false per 100 km²", "false, ha"),
+        ("comparison", "km²", "reported", *VERDICTS, "false per 100 km² and year", "false, ha"),
         [
             [
-                f"{p.scenario}, {p.before} to {p.after}",
+                title(p),
                 f"{p.watched_km2:.1f}",
-                str(p.reported),
-                str(p.right),
-                str(p.old),
-                str(len(p.false_alarms)),
-                per_100(len(p.false_alarms), p.watched_km2),
+                str(len(p.told)),
+                *(str(len(p.of(verdict))) for verdict in VERDICTS),
+                per_100(len(p.false_alarms), p.km2_years),
                 f"{sum(a.gain_ha for a in p.false_alarms):.1f}",
             ]
             for p in pairs
@@ -53,33 +76,86 @@ def alarm_table(pairs: Sequence[PairScore]) -> str:
     )
 
 
+def claim_table(pairs: Sequence[PairScore]) -> str:
+    """Reported changes by confidence and by the sensors that speak for them, right and false."""
+    rows = []
+    for scenario in scenarios(pairs):
+        own = [p for p in pairs if p.scenario == scenario]
+        told, watched = [t for p in own for t in p.told], sum(p.km2_years for p in own)
+        rows += [_claims(f"{scenario}, {c}", [t for t in told if t.confidence == c], watched) for c in CONFIDENCES]
+        rows += [
+            _claims(f"{scenario}, {name}", [t for t in told if t.sensors == sensors], watched)
+            for sensors, name in SENSORS.items()
+        ]
+    return table(("confidence, sensors", "reported", *VERDICTS, "false per 100 km² and year"), rows)
+
+
+def _claims(name: str, told: Sequence[Told], watched: float) -> list[str]:
+    count = Counter(t.verdict for t in told)
+    return [name, str(len(told)), *(str(count[v]) for v in VERDICTS), per_100(count["false"], watched)]
+
+
+def scenarios(pairs: Sequence[PairScore]) -> list[str]:
+    """Names of the scenarios, each once."""
+    return list(dict.fromkeys(pair.scenario for pair in pairs))
+
+
 def cause_table(pairs: Sequence[PairScore]) -> str:
     """What lies under false alarms."""
-    scenarios = list(dict.fromkeys(pair.scenario for pair in pairs))
-    watched = {s: sum(p.watched_km2 for p in pairs if p.scenario == s) for s in scenarios}
-    count = Counter((alarm.cause, pair.scenario) for pair in pairs for alarm in pair.false_alarms)
+    names = scenarios(pairs)
+    watched = {s: sum(p.km2_years for p in pairs if p.scenario == s) for s in names}
+    alarms = [(alarm, pair.scenario) for pair in pairs for alarm in pair.false_alarms]
+    count = Counter((alarm.cause, scenario) for alarm, scenario in alarms)
+    sure = Counter((alarm.cause, scenario) for alarm, scenario in alarms if alarm.confidence != "low")
     rows = [
-        [cause, *(f"{per_100(count[cause, s], watched[s])} ({count[cause, s]})" for s in scenarios)] for cause in CAUSES
+        [
+            cause,
+            *(f"{per_100(count[cause, s], watched[s])} ({count[cause, s]}, {sure[cause, s]})" for s in names),
+        ]
+        for cause in CAUSES
     ]
-    return table(("cause, per 100 km² and comparison (count)", *scenarios), rows)
+    return table(("cause, per 100 km² and year (count, of more than low confidence)", *names), rows)
 
 
 def map_table(maps: Sequence[MapScore]) -> str:
     """Each season's map against its truth."""
     return table(
-        ("map", "mapped ha", "true ha", "bias", "precision", "precision, 1 px", "recall", "observed"),
+        ("map", "mapped ha", "true ha", "bias (95 %)", "precision", "precision, 1 px", "recall", "observed"),
         [
             [
                 f"{m.scenario}, {m.period}",
                 f"{m.mapped_ha:.1f}",
                 f"{m.true_ha:.1f}",
-                f"{m.mapped_ha - m.true_ha:+.1f} ha",
+                f"{m.mapped_ha - m.true_ha:+.1f} ha ({m.bias_95[0]:+.1f} to {m.bias_95[1]:+.1f})",
                 share(m.both_ha, m.mapped_ha),
                 share(m.near_ha, m.mapped_ha),
                 share(m.both_ha, m.truth_pixels_ha),
                 f"{100 * m.observed_share:.1f} %",
             ]
             for m in maps
+        ],
+    )
+
+
+def sample_table(samples: Sequence[SampleScore]) -> str:
+    """Mapped, estimated and true areas."""
+    return table(
+        (
+            *("comparison", "area of", "mapped ha", "estimated ha (95 %)", "true ha", "holds the truth"),
+            *("of further samples, held", "of those without a warning"),
+        ),
+        [
+            [
+                title(s),
+                "workings" if s.kind == "workings" else "new workings",
+                f"{s.mapped_ha:.1f}",
+                f"{s.estimate_ha:.1f} ({s.low_ha:.1f} to {s.high_ha:.1f})",
+                f"{s.true_ha:.1f}",
+                "yes" if s.low_ha <= s.true_ha <= s.high_ha else "**no**",
+                f"{s.held} / {s.draws}",
+                f"{s.held - s.few_held} / {s.draws - s.few}",
+            ]
+            for s in samples
         ],
     )
 
@@ -91,21 +167,71 @@ def wrong_table(maps: Sequence[MapScore]) -> str:
     return table(("map", *causes), rows)
 
 
-def date_table(pairs: Sequence[PairScore]) -> str:
-    """Opening dates against the truth."""
-    return table(
-        ("comparison", "new sites dated", "opening in the interval", "median width, days", "gain reported / true, ha"),
-        [
-            [
-                f"{p.scenario}, {p.before} to {p.after}",
-                str(p.dated),
-                str(p.dated_right),
-                "–" if p.median_width_days is None else f"{p.median_width_days:.0f}",
-                f"{p.reported_gain_ha:.1f} / {p.true_gain_ha:.1f}",
-            ]
-            for p in pairs
-        ],
-    )
+def report_date_table(pairs: Sequence[PairScore]) -> str:
+    """Opening dates of the change reports against the truth."""
+    rows = []
+    for scenario in scenarios(pairs):
+        for by in ("looks", "periods"):
+            own = [d for p in pairs if p.scenario == scenario for d in p.dates if d.by == by]
+            right = sum(d.right for d in own)
+            width = f"{median(d.width_days for d in own):.0f}" if own else "–"
+            rows.append([f"{scenario}, by {by}", str(len(own)), str(right), interval(right, len(own)), width])
+    return table(("changes", "dated", "opening in the interval", "share (95 %)", "median width, days"), rows)
+
+
+def site_date_table(dates: Sequence[Score]) -> str:
+    """Opening dates of sites after the last season against the truth and against the clear looks that there were."""
+    rows = [
+        [f"{score.name}, by {by}", *_dated([d for d in score.dated if d.by == by])]
+        for score in dates
+        for by in ("looks", "periods")
+    ]
+    head = ("sites", "dated", "opening in the interval", "share (95 %)", "opened after / before it")
+    return table((*head, "median width, days", "clear looks about the opening, days apart"), rows)
+
+
+def _dated(own: Sequence[Dated]) -> list[str]:
+    right = sum(d.right for d in own)
+    limits = [d.limit_days for d in own if d.limit_days is not None]
+    return [
+        str(len(own)),
+        str(right),
+        interval(right, len(own)),
+        f"{sum(d.opened > d.first for d in own)} / {sum(d.opened < d.last for d in own)}",
+        f"{median(d.width_days for d in own):.0f}" if own else "–",
+        f"{median(limits):.0f}" if limits else "–",
+    ]
+
+
+def lineage_table(lineages: Sequence[LineageScore]) -> str:
+    """Shares that are one-to-one, and why others are not."""
+
+    def faults(score: LineageScore, fault: str) -> str:
+        return str(sum(fault in own for own in score.wrong.values()))
+
+    rows = [
+        ["complexes of 0.1 ha or more", *(str(s.complexes) for s in lineages)],
+        ["of these on a site in some season", *(str(s.seen) for s in lineages)],
+        ["**sites on them that are one-to-one**", *(_of(s.sites_right, s.sites) for s in lineages)],
+        ["complexes that are one-to-one", *(_of(s.right, s.seen) for s in lineages)],
+        ["strictly so, whatever joined or came apart", *(_of(s.strict, s.seen) for s in lineages)],
+        *([f"not: {fault}", *(faults(s, fault) for s in lineages)] for fault in (SHARED, BROKEN, RENAMED)),
+        ["ids of the runs before that the last one has", *(f"{s.kept_ids} of {s.told_ids}" for s in lineages)],
+    ]
+    return table(("", *(s.scenario for s in lineages)), rows)
+
+
+def _of(right: int, n: int) -> str:
+    return f"{right} of {n}: {interval(right, n)}"
+
+
+def event_table(lineages: Sequence[LineageScore]) -> str:
+    """What the map told of joins, splits and complexes dug again."""
+    rows = [[f"grew together: {word}", *(str(s.joins[word]) for s in lineages)] for word in JOINS]
+    rows += [[f"came apart: {word}", *(str(s.splits[word]) for s in lineages)] for word in SPLITS]
+    for left, words in ((False, "under 0.1 ha left"), (True, "0.1 ha or more left")):
+        rows += [[f"dug again, {words}: {word}", *(str(s.again[word, left]) for s in lineages)] for word in AGAIN]
+    return table(("truth: what the map told", *(s.scenario for s in lineages)), rows)
 
 
 def season_table(maps: Sequence[MapScore], without: Sequence[MapScore]) -> str:

@@ -90,7 +90,7 @@ def study(scenario: str, seed: int, dating: str, work: Path) -> Score:
     score = Score(f"{scenario}, seed +{seed}", seconds=finished.manifest["timings_s"].get("dating", 0.0))
     rows = finished.manifest["dating"]["windows"]
     score.windows, score.scenes = len(rows), sum(len(row["scenes"]) for row in rows)
-    _judge(score, finished.folder, archive, periods, rows)
+    judge_dates(score, finished.folder, archive, periods, rows)
     return score
 
 
@@ -110,7 +110,10 @@ def _programme(scenario: str, seed: int, dating: str, archive: Path, periods: Se
     return path
 
 
-def _judge(score: Score, run: Path, archive: Path, periods: Sequence[Period], rows: Sequence[dict[str, Any]]) -> None:
+def judge_dates(
+    score: Score, run: Path, archive: Path, periods: Sequence[Period], rows: Sequence[dict[str, Any]]
+) -> None:
+    """Add the sites of a run to a score; `rows` are the windows that its manifest names."""
     names = [period.name for period in periods]
     complexes = [
         (feature["properties"], shapely.from_geojson(json.dumps(feature["geometry"])))

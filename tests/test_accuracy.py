@@ -13,14 +13,16 @@ from PIL import Image
 from rasterio.transform import from_origin
 
 from benchmarks import accuracy_pictures
+from benchmarks.accuracy_areas import block_interval, block_sums, score_samples
 from benchmarks.accuracy_models import goal_row, goal_rows, model_parts, read_models
-from benchmarks.accuracy_page import Study, page
+from benchmarks.accuracy_page import Simulated, Study, page
 from benchmarks.accuracy_pictures import GAP_PX, SIDE_PX, strip
 from benchmarks.accuracy_simulated import REGISTRATION, REMNANT, Found, score_map, score_pair
-from benchmarks.accuracy_simulated_tables import season_table
+from benchmarks.accuracy_simulated_tables import alarm_table, claim_table, hit_table, season_hits_table, season_table
 from benchmarks.tables import wilson
 from pipeline.areas.lattice import Tile, to_lonlat
 from pipeline.imagery.scene import NODATA
+from tests.estimated import AFTER, BEFORE, TILE, states, write_run
 
 LEFT, TOP, EPSG = 620_000, 520_000, 32633
 SHAPE = (30, 40)
@@ -37,7 +39,7 @@ def ring(rows: slice, cols: slice) -> dict:
     return {"type": "Polygon", "coordinates": [[list(point) for point in points]]}
 
 
-def write(path: Path, plane: np.ndarray, left: int = LEFT) -> None:
+def write(path: Path, plane: np.ndarray, left: int = LEFT, top: int = TOP) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     profile = {
         "driver": "GTiff",
@@ -46,7 +48,7 @@ def write(path: Path, plane: np.ndarray, left: int = LEFT) -> None:
         "height": plane.shape[0],
         "width": plane.shape[1],
         "crs": f"EPSG:{EPSG}",
-        "transform": from_origin(left, TOP, 10, 10),
+        "transform": from_origin(left, top, 10, 10),
     }
     with rasterio.open(path, "w", **profile) as raster:
         raster.write(plane, 1)
@@ -59,22 +61,32 @@ def plane(*blocks: tuple[tuple[slice, slice], int], dtype: str = "uint8") -> np.
     return out
 
 
-def complex_(name: str, at: tuple[slice, slice], before_ha: float, after_ha: float, opened: str) -> dict:
+def complex_(
+    name: str, at: tuple[slice, slice], before_ha: float, after_ha: float, opened: str, reopened: str | None = None
+) -> dict:
     properties = {
         "id": name,
         "opened": opened,
+        "reopened": reopened,
+        "parts": {"before": 1, "after": 1},
+        "joins": [],
+        "splits": [],
         "bare_ha": {"before": before_ha, "after": after_ha},
         "pond_ha": {"before": 0.0, "after": 0.0},
     }
     return {"type": "Feature", "properties": properties, "geometry": ring(*at)}
 
 
-def change(name: str, at: tuple[slice, slice], state: str = "new") -> dict:
+def change(
+    name: str, at: tuple[slice, slice], state: str = "new", confidence: str = "low", sensors: tuple[str, ...] = ("S2",)
+) -> dict:
     properties = {
         "change_id": name,
         "state": state,
-        "confidence": "low",
+        "confidence": confidence,
+        "sensors": list(sensors),
         "area_gain_ha": 0.42,
+        "dated_by": "looks",
         "last_clear_undisturbed": "2021-02-01",
         "first_clear_disturbed": "2022-01-15",
     }
@@ -83,15 +95,21 @@ def change(name: str, at: tuple[slice, slice], state: str = "new") -> dict:
 
 @pytest.fixture
 def archive(tmp_path):
-    root = tmp_path / "archive"
-    complexes = [
-        complex_("opened", OPENED, 0.0, 0.42, "2021-06-01"),
-        complex_("old", OLD, 0.24, 0.24, "2018-06-01"),
-    ]
+    return archive_of(
+        tmp_path / "archive",
+        [complex_("opened", OPENED, 0.0, 0.42, "2021-06-01"), complex_("old", OLD, 0.24, 0.24, "2018-06-01")],
+    )
+
+
+def archive_of(root: Path, complexes: list[dict]) -> Path:
+    """The days that stand for its seasons are 366 days apart."""
     (root / "truth").mkdir(parents=True)
     (root / "truth" / "complexes.geojson").write_text(json.dumps({"features": complexes}))
-    causes = {str(code): name for code, name in enumerate(CAUSES)}
-    (root / "scenario.json").write_text(json.dumps({"name": "tiny", "truth": {"causes": causes}}))
+    truth = {
+        "causes": {str(code): name for code, name in enumerate(CAUSES)},
+        "days": {"before": "2021-01-30", "after": "2022-01-31"},
+    }
+    (root / "scenario.json").write_text(json.dumps({"name": "tiny", "truth": truth}))
     # The truth reaches ten pixels further west than the run's grid.
     wide = {
         "disturbed_32633_before": plane((OLD, 100)),
@@ -118,9 +136,10 @@ def test_a_reported_opening_is_found_covered_and_dated(tmp_path, archive):
     run = run_with(tmp_path / "run", [OPENED], [change("a", OPENED)])
     score = score_pair(run, archive, "before", "after")
     assert [(f.name, f.size, f.covered) for f in score.found] == [("opened", 1, True)]
-    assert (score.reported, score.right, score.old, score.false_alarms) == (1, 1, 0, [])
-    assert (score.dated, score.dated_right, score.widths_days) == (1, 1, [348])
+    assert [(t.change_id, t.verdict, t.confidence, t.sensors) for t in score.told] == [("a", "right", "low", ("S2",))]
+    assert [(d.right, d.width_days, d.by) for d in score.dates] == [(True, 348, "looks")]
     assert score.watched_km2 == pytest.approx(0.12)
+    assert score.km2_years == pytest.approx(0.12 * 366 / 365.25)
     assert score.true_gain_ha == pytest.approx(0.42)
 
 
@@ -157,12 +176,114 @@ def test_a_change_beside_workings_that_did_not_grow_is_no_false_alarm_and_no_hit
     rim = (slice(20, 24), slice(36, 37))
     run = run_with(tmp_path / "run", [rim], [change("a", rim, "expanded")])
     score = score_pair(run, archive, "before", "after")
-    assert (score.old, score.right, score.false_alarms) == (1, 0, [])
+    assert [t.verdict for t in score.told] == ["old workings"]
 
 
 def test_a_continuing_site_is_not_counted_as_reported(tmp_path, archive):
     run = run_with(tmp_path / "run", [], [change("a", OLD, "continuing")])
-    assert score_pair(run, archive, "before", "after").reported == 0
+    assert score_pair(run, archive, "before", "after").told == []
+
+
+def test_ground_dug_again_is_no_opening_but_told_apart_whether_ponds_were_left_or_not(tmp_path):
+    again = complex_("again", OPENED, 0.1, 0.42, "2016-06-01", "2021-06-01")
+    archive = archive_of(tmp_path / "archive", [again, complex_("old", OLD, 0.24, 0.24, "2018-06-01")])
+    run = run_with(tmp_path / "run", [OPENED], [change("a", OPENED, "expanded")])
+    score = score_pair(run, archive, "before", "after")
+    assert [(f.name, f.again, f.area_ha, f.reported_ha) for f in score.found] == [
+        ("again", True, pytest.approx(0.32), pytest.approx(0.42))
+    ]
+    assert "| dug again, all sizes | 1 | 1 |" in hit_table("all", score.found)
+    assert "| tiny, before to after | 0 / 0 | 0 / 0 | 0 / 0 | 0 / 0 | 1 / 1 |" in season_hits_table([score])
+
+
+@pytest.mark.parametrize(
+    ("opened", "reopened", "after_ha"),
+    [
+        ("2021-01-30", None, 0.42),  # on the earlier day itself: there already
+        ("2022-02-01", None, 0.42),  # after the later day
+        ("2021-06-01", None, 0.0),  # nothing left to see
+        ("2016-06-01", "2020-06-01", 0.42),  # dug again a season ago
+    ],
+)
+def test_what_did_not_open_between_the_two_days_is_not_asked_for(tmp_path, opened, reopened, after_ha):
+    archive = archive_of(tmp_path / "archive", [complex_("c", OPENED, 0.0, after_ha, opened, reopened)])
+    assert score_pair(run_with(tmp_path / "run", [], []), archive, "before", "after").found == []
+
+
+def test_what_radar_alone_claims_is_judged_on_all_its_ground(tmp_path, archive):
+    # Optics saw neither place: no pixel is new on the map.
+    claims = [change("S1-a", OPENED, sensors=("S1",)), change("S1-b", FIELD, sensors=("S1",))]
+    score = score_pair(run_with(tmp_path / "run", [], claims), archive, "before", "after")
+    assert [(t.change_id, t.verdict, t.cause) for t in score.told] == [
+        ("S1-a", "right", ""),
+        ("S1-b", "false", "field"),
+    ]
+    assert score.found[0].reported_ha == pytest.approx(0.42)
+
+
+def test_false_alarms_are_counted_by_year_confidence_and_sensors(tmp_path, archive):
+    changes = [
+        change("a", OPENED, confidence="highest", sensors=("S1", "S2")),
+        change("b", FIELD, confidence="high"),
+    ]
+    score = score_pair(run_with(tmp_path / "run", [OPENED, FIELD], changes), archive, "before", "after")
+    # 100 km2 / 0.12 km2 in 366 of 365.25 days.
+    assert "| tiny, before to after | 0.1 | 2 | 1 | 0 | 1 | 831.6 | 0.4 |" in alarm_table([score])
+    told = claim_table([score])
+    assert "| tiny, highest | 1 | 1 | 0 | 0 | 0.0 |" in told
+    assert "| tiny, high | 1 | 0 | 0 | 1 | 831.6 |" in told
+    assert "| tiny, S1 and S2 | 1 | 1 | 0 | 0 | 0.0 |" in told
+    assert "| tiny, S1 alone | 0 | 0 | 0 | 0 | 0.0 |" in told
+
+
+def test_blocks_hold_watched_ground_only_and_add_up_to_it():
+    values = np.arange(150 * 210, dtype=np.int64).reshape(150, 210)
+    watched = np.ones(values.shape, bool)
+    watched[:100, 100:200] = False  # a whole block
+    watched[120, 5] = False
+    sums = block_sums(values, watched)
+    assert len(sums) == 2 * 3 - 1
+    assert sums[0] == values[:100, :100].sum()
+    assert sums.sum() == values[watched].sum()
+
+
+def test_blocks_that_are_alike_leave_nothing_to_chance_and_others_do():
+    assert block_interval(np.full(7, 2.5)) == (17.5, 17.5)
+    low, high = block_interval(np.array([0.0, 0.0, 0.0, 0.0, 10.0]))
+    assert low == 0.0
+    assert high > 10.0
+
+
+def test_points_are_labelled_by_the_truth_and_the_estimate_is_of_the_ground_sampled_from(tmp_path):
+    top, left = TILE.origin_px
+    dug_after = np.zeros((512, 512), np.uint8)
+    dug_after[0:60, 0:100] = 60
+    dug_after[200:240, 0:100] = 49  # less than half: no workings
+    dug_before = np.zeros((512, 512), np.uint8)
+    dug_before[0:60, 0:20] = 100
+    archive = tmp_path / "archive"
+    seasons = {BEFORE["name"]: dug_before, AFTER["name"]: dug_after}
+    for season, dug in seasons.items():
+        write(archive / "truth" / f"disturbed_{TILE.epsg}_{season}.tif", dug, left * 10, -top * 10)
+    (archive / "truth" / "complexes.geojson").write_text(json.dumps({"features": []}))
+    truth = {"causes": {}, "days": {BEFORE["name"]: "2021-01-30", AFTER["name"]: "2022-01-30"}}
+    (archive / "scenario.json").write_text(json.dumps({"name": "tiny", "truth": truth}))
+    # The map finds half of what is new and calls as much false; its last rows were not observed.
+    found = states(
+        0, s1=(slice(0, 60), slice(0, 20)), s2=(slice(0, 60), slice(20, 60)), s2_=(slice(300, 340), slice(0, 60))
+    )
+    found[400:] = 5
+    write_run(tmp_path / "run", {TILE: found})
+    workings, new = score_samples(tmp_path / "run", archive, 2000, draws=3)
+    assert (workings.kind, new.kind) == ("workings", "new")
+    # Pixels of this place hold 100.06 square metres.
+    assert workings.true_ha == pytest.approx(60.04, abs=0.01)
+    assert new.true_ha == pytest.approx(48.03, abs=0.01)
+    assert new.mapped_ha == pytest.approx(48.03, abs=0.01)
+    assert (new.points, new.draws) == (2000, 3)
+    assert abs(new.estimate_ha - new.true_ha) < 3 * (new.high_ha - new.estimate_ha) / 1.96
+    assert new.low_ha < new.estimate_ha < new.high_ha
+    assert 0 <= new.few_held <= min(new.few, new.held) <= 3
 
 
 def test_a_map_is_held_against_the_truth_of_its_season(tmp_path, archive):
@@ -266,7 +387,8 @@ def test_the_page_says_when_real_data_were_not_there(tmp_path, archive):
     run = run_with(tmp_path / "run", [OPENED], [change("a", OPENED)])
     models = read_models(models_dir(tmp_path / "models", {"trees": card_of(0.8)}, {"trees": ("trees", "aa")}))
     maps = (score_map(run, archive, "after"),)
-    study = Study(models, (score_pair(run, archive, "before", "after"),), maps, maps)
+    pairs = (score_pair(run, archive, "before", "after"),)
+    study = Study(models, Simulated(pairs=pairs, maps=maps, maps_without_season=maps))
     text = page(study)
     assert text.count("was not there") == 2
     assert "| simulated: complexes of 0.5 ha or more reported | ≥ 80 % | not measured | – |" in text
