@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +16,11 @@ from pipeline.footprint.design import OTHER, WORKINGS, Design
 from pipeline.footprint.estimates import estimate
 from pipeline.footprint.frame import Frame
 from pipeline.footprint.reference import Label, Reference
-from pipeline.footprint.review_sample import SIZE, Request, draw_sample
+from pipeline.footprint.review_sample import Request, draw_sample
 from pipeline.footprint.strata import NOT_IN_FRAME
 from pipeline.runs import read_manifest
 
 BLOCK_PX = 100
-DRAWS = 20
 _RESAMPLES = 2000
 _KINDS = (("status", "workings"), ("change", "new"))
 
@@ -46,8 +46,8 @@ class SampleScore:
     """An area estimated from labelled points against the truth, hectares of the ground that was sampled from.
 
     `kind` is "workings" in the later season or "new" workings. The first of `draws` samples gave estimate and interval;
-    `held` is of how many the interval held the truth. `few` of them warned that the interval is too short, having too
-    few points to rest on.
+    `mean_ha` is the mean of all estimates, `held` of how many samples the interval held the truth. `few` warned that
+    it is too short, having too few points to rest on; `few_held` of these held it nevertheless.
     """
 
     scenario: str
@@ -59,6 +59,7 @@ class SampleScore:
     estimate_ha: float
     low_ha: float
     high_ha: float
+    mean_ha: float
     points: int
     draws: int
     held: int
@@ -66,8 +67,8 @@ class SampleScore:
     few_held: int
 
 
-def score_samples(run: Path, archive: Path, size: int = SIZE, draws: int = DRAWS) -> list[SampleScore]:
-    """Draw samples from a run's last pair of periods, label them by the truth, estimate areas.
+def score_samples(run: Path, archive: Path, size: int, seeds: range) -> list[SampleScore]:
+    """Draw a sample for each seed from a run's last pair of periods, label it by the truth, estimate areas.
 
     A point is workings where half of its pixel or more is dug on the middle day of a season.
     """
@@ -82,7 +83,7 @@ def score_samples(run: Path, archive: Path, size: int = SIZE, draws: int = DRAWS
             inside = part.stratum != NOT_IN_FRAME
             true_mm2["workings"] += int(part.area_mm2[inside & now].sum())
             true_mm2["new"] += int(part.area_mm2[inside & now & ~was].sum())
-    designs = [draw_sample(run, manifest, Request(size, seed=seed)) for seed in range(draws)]
+    designs = [draw_sample(run, manifest, Request(size, seed=seed)) for seed in seeds]
     results = [estimate(design, label_by_truth(design, dug)) for design in designs]
     scores = []
     for part_name, kind in _KINDS:
@@ -101,8 +102,9 @@ def score_samples(run: Path, archive: Path, size: int = SIZE, draws: int = DRAWS
                 estimate_ha=rows[0]["estimate_ha"],
                 low_ha=rows[0]["low_ha"],
                 high_ha=rows[0]["high_ha"],
+                mean_ha=fmean(row["estimate_ha"] for row in rows),
                 points=len(designs[0].points),
-                draws=draws,
+                draws=len(seeds),
                 held=sum(held),
                 few=sum(few),
                 few_held=sum(h for h, f in zip(held, few, strict=True) if f),

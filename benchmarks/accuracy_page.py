@@ -269,8 +269,9 @@ def _simulated_parts(simulated: Simulated) -> list[str]:
         "## Simulated: estimated areas",
         "What `placerwatch review sample` and `placerwatch estimate` make of the same runs, each point labelled by the "
         "truth: workings where half of the pixel or more is dug. True is the area of such pixels on the ground sampled "
-        "from. *Held*: of samples with other seeds, how many intervals held it; the last column leaves out those that "
-        "came with the warning of too few points. Workings are those of the later season.",
+        "from. Estimate and interval are of the first of 20 samples; then the mean of all, how many intervals held the "
+        "truth, and how many came with the warning that they rest on too few points and are too short. Workings are "
+        "those of the later season.",
         *(_sample_parts(simulated)),
         "## Simulated: opening dates",
         "Of new and reopened changes on complexes that opened, or were dug again, between the seasons: whether the "

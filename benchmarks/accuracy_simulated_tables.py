@@ -142,7 +142,7 @@ def sample_table(samples: Sequence[SampleScore]) -> str:
     return table(
         (
             *("comparison", "area of", "mapped ha", "estimated ha (95 %)", "true ha", "holds the truth"),
-            *("of further samples, held", "of those without a warning"),
+            *("mean of all samples, ha", "held", "warned of few points"),
         ),
         [
             [
@@ -152,8 +152,9 @@ def sample_table(samples: Sequence[SampleScore]) -> str:
                 f"{s.estimate_ha:.1f} ({s.low_ha:.1f} to {s.high_ha:.1f})",
                 f"{s.true_ha:.1f}",
                 "yes" if s.low_ha <= s.true_ha <= s.high_ha else "**no**",
+                f"{s.mean_ha:.1f}",
                 f"{s.held} / {s.draws}",
-                f"{s.held - s.few_held} / {s.draws - s.few}",
+                f"{s.few} / {s.draws}",
             ]
             for s in samples
         ],

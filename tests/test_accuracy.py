@@ -274,7 +274,7 @@ def test_points_are_labelled_by_the_truth_and_the_estimate_is_of_the_ground_samp
     )
     found[400:] = 5
     write_run(tmp_path / "run", {TILE: found})
-    workings, new = score_samples(tmp_path / "run", archive, 2000, draws=3)
+    workings, new = score_samples(tmp_path / "run", archive, 2000, range(3, 6))
     assert (workings.kind, new.kind) == ("workings", "new")
     # Pixels of this place hold 100.06 square metres.
     assert workings.true_ha == pytest.approx(60.04, abs=0.01)
@@ -283,6 +283,7 @@ def test_points_are_labelled_by_the_truth_and_the_estimate_is_of_the_ground_samp
     assert (new.points, new.draws) == (2000, 3)
     assert abs(new.estimate_ha - new.true_ha) < 3 * (new.high_ha - new.estimate_ha) / 1.96
     assert new.low_ha < new.estimate_ha < new.high_ha
+    assert abs(new.mean_ha - new.true_ha) < 3 * (new.high_ha - new.estimate_ha) / 1.96
     assert 0 <= new.few_held <= min(new.few, new.held) <= 3
 
 
