@@ -20,10 +20,11 @@ from rich.console import Console
 
 from benchmarks.accuracy_areas import SampleScore, score_samples
 from benchmarks.accuracy_models import Models, read_models
-from benchmarks.accuracy_page import Simulated, Study, page
+from benchmarks.accuracy_page import Study, page
 from benchmarks.accuracy_pictures import picture_failures
 from benchmarks.accuracy_real import AmazonScore, BelgiumScore, score_amazon, score_belgium
 from benchmarks.accuracy_simulated import PairScore, score_map, score_pair
+from benchmarks.accuracy_simulated_page import Simulated
 from benchmarks.dating import Score as DateScore
 from benchmarks.dating import judge_dates
 from benchmarks.lineage import score_lineage

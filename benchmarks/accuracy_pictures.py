@@ -16,8 +16,8 @@ from PIL import Image
 from rasterio.windows import from_bounds
 from scipy import ndimage
 
-from benchmarks.accuracy_page import Picture
 from benchmarks.accuracy_simulated import PairScore
+from benchmarks.accuracy_simulated_page import Picture
 from benchmarks.accuracy_simulated_tables import large
 from benchmarks.accuracy_truth import HALF_DUG, truth_plane
 from pipeline.areas import Tile, utm_epsg, utm_name

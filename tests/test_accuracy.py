@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,10 +16,13 @@ from rasterio.transform import from_origin
 from benchmarks import accuracy_pictures
 from benchmarks.accuracy_areas import block_interval, block_sums, score_samples
 from benchmarks.accuracy_models import goal_row, goal_rows, model_parts, read_models
-from benchmarks.accuracy_page import Simulated, Study, page
+from benchmarks.accuracy_page import Study, page
 from benchmarks.accuracy_pictures import GAP_PX, SIDE_PX, strip
 from benchmarks.accuracy_simulated import REGISTRATION, REMNANT, Found, score_map, score_pair
+from benchmarks.accuracy_simulated_page import Simulated, simulated_goals, simulated_parts
 from benchmarks.accuracy_simulated_tables import alarm_table, claim_table, hit_table, season_hits_table, season_table
+from benchmarks.dating import Dated, Score
+from benchmarks.lineage import LineageScore
 from benchmarks.tables import wilson
 from pipeline.areas.lattice import Tile, to_lonlat
 from pipeline.imagery.scene import NODATA
@@ -394,6 +398,24 @@ def test_the_page_says_when_real_data_were_not_there(tmp_path, archive):
     assert text.count("was not there") == 2
     assert "| simulated: complexes of 0.5 ha or more reported | ≥ 80 % | not measured | – |" in text
     assert text == page(study)
+
+
+def test_goals_of_dates_and_names_are_told_by_their_own_figures(tmp_path):
+    day = date(2021, 6, 1)
+    dates = [
+        Dated(f"PW-{n}", day, day, day + timedelta(n), by, 10) for n, by in enumerate(("looks",) * 18 + ("periods",))
+    ]
+    late = Dated("PW-19", date(2021, 5, 1), day, day, "looks", None)
+    simulated = Simulated(
+        dates=(Score("tiny", [*dates, late]),),
+        lineages=(LineageScore("tiny", complexes=9, seen=8, strict=5, sites=20, sites_right=18),),
+    )
+    goals = {row[0]: row[1:] for row in simulated_goals(simulated)}
+    assert goals["simulated: openings of sites in their interval"] == ["≥ 95 %", "95 %", "reached"]
+    assert goals["simulated `tiny`: sites one-to-one with complexes"] == ["≥ 95 %", "90 %", "**missed**"]
+    told = "\n".join(simulated_parts(simulated))
+    assert "| tiny, by looks | 19 | 18 | 95 % (75 % to 99 %) | 0 / 1 | 8 | 10 |" in told
+    assert "| **sites on them that are one-to-one** | 18 of 20: 90 % (70 % to 97 %) |" in told
 
 
 def test_the_season_rule_is_told_by_what_it_leaves(tmp_path, archive):
