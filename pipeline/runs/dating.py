@@ -18,11 +18,12 @@ from pipeline.change import Site, SiteChange
 from pipeline.change.dating import bounding_looks
 from pipeline.change.states import NOT_OBSERVED, is_disturbed
 from pipeline.imagery import NODATA, LookPlan, Scene
-from pipeline.runs.assemble import CLASSES, Assembled, RunTasks
+from pipeline.runs.assemble import Assembled, RunTasks
 from pipeline.runs.execute import Failure
 from pipeline.runs.plan import Plan
 from pipeline.runs.store import Store
 from pipeline.runs.tasks import TileOutcome
+from pipeline.runs.tile_steps import CLASSES
 from pipeline.runs.windows import LOOKS, WindowOutcome, WindowTask, boxes, covers, read_window
 
 Told = TypeVar("Told", Site, SiteChange)

@@ -25,11 +25,13 @@ from pipeline.reports import (
     write_cog,
     write_map,
 )
-from pipeline.runs.assemble import CLASSES, Assembled, LazyTiles
+from pipeline.runs.assemble import Assembled
 from pipeline.runs.manifest import Work
 from pipeline.runs.radar import RadarOutcome
+from pipeline.runs.stack import LazyTiles
 from pipeline.runs.store import Store, write_whole
 from pipeline.runs.tasks import MAP, TileOutcome, load_composite
+from pipeline.runs.tile_steps import CLASSES
 
 
 def run_result(work: Work, assembled: Assembled, run_id: str, store: Store) -> RunResult:

@@ -20,7 +20,7 @@ from pipeline.disturbance import limits_of
 from pipeline.errors import BadInput, StoreError
 from pipeline.footprint import Layer
 from pipeline.reports import read_register, summary
-from pipeline.runs.assemble import Assembled, assemble, stacks
+from pipeline.runs.assemble import Assembled, assemble
 from pipeline.runs.dating import date_openings
 from pipeline.runs.execute import Executor, Failure, open_executor
 from pipeline.runs.inspect import describe_run, read_manifest
@@ -31,6 +31,7 @@ from pipeline.runs.plan import Plan, make_plan, open_programme_source, with_sour
 from pipeline.runs.progress import Reporter, Silent
 from pipeline.runs.radar import RadarOutcome, RadarTask, run_radar
 from pipeline.runs.registering import RECORD, enter, keep, record_of_run, register_note, register_path
+from pipeline.runs.stack import stacks
 from pipeline.runs.store import Store, write_whole
 from pipeline.runs.tasks import SceneTask, TileOutcome, TileTask, run_scene, run_tile
 
