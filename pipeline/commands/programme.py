@@ -130,7 +130,7 @@ def simulate_archive(
     scenario: Annotated[str, typer.Argument(help="carnot, tortiya or demo.")],
     directory: Annotated[Path, typer.Argument(help="Folder to write the archive to.", metavar="DIR")],
 ) -> None:
-    """Write a simulated archive of Sentinel-2 scenes with its truth."""
+    """Write a simulated archive of Sentinel-2 and Sentinel-1 scenes with its truth."""
     from pipeline.runs import open_reporter, simulate
 
     out.print(str(simulate(scenario, directory, open_reporter(err))), markup=False)
