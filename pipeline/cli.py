@@ -14,7 +14,7 @@ from pipeline.errors import PlacerwatchError
 
 app = typer.Typer(
     name="placerwatch",
-    help="Watch artisanal alluvial mining from Sentinel-2 and Sentinel-1: disturbed ground and site clusters, never pits.",
+    help="Watch artisanal alluvial mining from Sentinel-2 and -1: disturbed ground and site clusters, never pits.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
