@@ -114,11 +114,11 @@ def simulated_sentences(simulated: Simulated) -> list[str]:
     for points in dict.fromkeys(s.points for s in simulated.samples):
         own = [s for s in simulated.samples if s.points == points]
         held, draws = sum(s.held for s in own), sum(s.draws for s in own)
-        few_held, few = sum(s.few_held for s in own), sum(s.few for s in own)
+        few, few_held = sum(s.few for s in own), sum(s.few_held for s in own)
+        sure = f", in {share(held - few_held, draws - few)} of the {draws - few} without it" if few < draws else ""
         lines.append(
             f"Simulated: intervals from {points:,} labelled points held the true area in {share(held, draws)} of "
-            f"{draws} cases, in {share(held - few_held, draws - few)} of the {draws - few} without the warning that "
-            "they rest on too few points."
+            f"{draws} cases; {few} came with the warning that they rest on too few points{sure}."
         )
     return lines
 
