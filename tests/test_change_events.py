@@ -10,6 +10,7 @@ from scipy import ndimage
 from pipeline.change import build_sites, classify, merge
 from pipeline.change.clusters import follow
 from pipeline.change.events import build_events
+from pipeline.change.shores import set_water_apart
 from pipeline.change.states import WATERS_EDGE
 from pipeline.config import Change
 from tests.change_ground import BARREN, GREEN, SETTINGS, UNSEEN, day, ground, periods
@@ -197,3 +198,14 @@ def test_the_register_of_a_run_names_every_site_of_its_events(maps):
     known = {site.site_id for site in build_sites(zones, periods(4), SETTINGS)}
     for event in build_events(zones, periods(4), SETTINGS):
         assert {event.site_id, *(name for name, _ in event.passed)} <= known
+
+
+@pytest.mark.parametrize("elsewhere", ["....", "####"])
+def test_what_the_water_left_of_an_object_is_no_site_and_does_not_stand_in_the_way_of_others(elsewhere):
+    # Six of eight pixels were water before; the two that are left make up no mapping unit and no site.
+    dug = [[0] * 12, [90] * 8 + [0] * 4, [0] * 12, [0] * 12, [0] * 12, [90 if c == "#" else 0 for c in elsewhere * 3]]
+    wet = np.zeros((2, 6, 12), bool)
+    wet[0, 1, :6] = True
+    zones = classify([ground(np.zeros((6, 12), int), dug, water=wet)], UNIT)
+    found = build_events(set_water_apart(zones, UNIT), periods(2), UNIT)
+    assert [(event.kind, event.gain_mm2) for event in found] == [("opened", 12 * PIXEL)] * (elsewhere == "####")

@@ -11,6 +11,7 @@ import geopandas
 import numpy as np
 import pyogrio
 import pytest
+import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -22,7 +23,7 @@ from pipeline.change.observations import RunRecord, SeenPeriod
 from pipeline.change.register import Entry, Register, renamed
 from pipeline.change.register_tables import register_tables
 from pipeline.config import Period
-from pipeline.errors import BadInput
+from pipeline.errors import BadInput, StoreError
 from pipeline.reports import read_register, write_register
 from tests.change_ground import SETTINGS, UNSEEN, ground, periods
 
@@ -294,6 +295,11 @@ def test_a_record_says_what_is_wrong_with_it():
         {"ground": [10**30, -40000, 50000, 2, 0]},
         {"patterns": ["11"]},
         {"parent": "nobody"},
+        {"geometry": "00"},
+        {"geometry": shapely.Point(15, 4).wkb_hex},
+        {"geometry": shapely.Polygon().wkb_hex},
+        {"geometry": shapely.box(15, 4, 500_000, 400_000).wkb_hex},
+        {"sites_within_1km": 2**70},
     ):
         bad = {**good, "sites": [{**good["sites"][0], **change}]}
         with pytest.raises(BadInput, match="not the record of a run"):
@@ -363,6 +369,50 @@ def test_reviews_and_tables_of_others_are_carried_over(register, tmp_path):
     assert len(pyogrio.read_dataframe(path, layer="runs")) == 3
 
 
+def test_a_table_without_any_field_does_not_stand_in_the_way(register, tmp_path):
+    path = tmp_path / "register.gpkg"
+    write_register(path, register)
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE draft (fid INTEGER PRIMARY KEY)")
+        database.execute(
+            "INSERT INTO gpkg_contents (table_name, data_type, identifier) VALUES ('draft', 'attributes', 'd')"
+        )
+    grown = enter(register, saw(*LIFE, day=date(2026, 6, 1), key="2"))
+    write_register(path, grown)
+    assert read_register(path) == grown
+
+
+def test_a_register_that_is_open_for_editing_is_left_as_it_is_and_taken_up_with_the_edits_when_closed(
+    register, tmp_path
+):
+    path = tmp_path / "register.gpkg"
+    write_register(path, register)
+    grown = enter(register, saw(*LIFE, day=date(2026, 6, 1), key="2"))
+    editor = sqlite3.connect(path)
+    assert editor.execute("PRAGMA journal_mode = WAL").fetchone() == ("wal",)  # as QGIS does
+    editor.execute("INSERT INTO reviews (site_id, decision) VALUES (?, 'confirmed')", (A,))
+    editor.commit()
+    with pytest.raises(StoreError, match="close it there"):
+        write_register(path, grown)
+    editor.execute("UPDATE reviews SET note = 'pits'")
+    editor.commit()
+    assert read_register(path) == register
+    editor.close()
+    write_register(path, grown)
+    assert read_register(path) == grown
+    assert pyogrio.read_dataframe(path, layer="reviews")["note"].tolist() == ["pits"]
+    assert [p.name for p in tmp_path.iterdir()] == ["register.gpkg"]
+
+
+def test_a_link_to_a_shared_register_stays_a_link(register, tmp_path):
+    link, shared = tmp_path / "register.gpkg", tmp_path / "shared.gpkg"
+    write_register(shared, Register())
+    link.symlink_to(shared)
+    write_register(link, register)
+    assert link.is_symlink()
+    assert read_register(shared) == register
+
+
 def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
@@ -386,6 +436,11 @@ def unpackable(path: Path) -> None:
         database.execute("UPDATE run_records SET record = 'AAAA'")
 
 
+def numberless(path: Path) -> None:
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE run_records SET number = 9223372036854775807")
+
+
 @pytest.mark.parametrize(
     ("harm", "said"),
     [
@@ -394,6 +449,7 @@ def unpackable(path: Path) -> None:
         (foreign, "not a register"),
         (altered, "not what its hash says"),
         (unpackable, "cannot be unpacked"),
+        (numberless, "not as this programme writes it"),
     ],
 )
 def test_a_damaged_or_foreign_file_is_refused_with_what_to_do_and_left_as_it_is(register, tmp_path, harm, said):
@@ -411,7 +467,6 @@ def test_a_damaged_or_foreign_file_is_refused_with_what_to_do_and_left_as_it_is(
 
 
 def test_a_full_disk_leaves_the_old_register(register, tmp_path, monkeypatch):
-    from pipeline.errors import StoreError
     from pipeline.reports import register_gpkg
 
     path = tmp_path / "register.gpkg"

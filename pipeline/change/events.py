@@ -55,7 +55,7 @@ def build_events(
 ) -> tuple[Event, ...]:
     """Every event of every site, sorted by period, site and kind; rules in docs/change.md, section 7."""
     followed = followed or follow(zones, settings)
-    if followed is None:
+    if followed is None or not followed.tracks.names:
         return ()
     history = _History(followed, periods, settings)
     for period in range(len(periods)):
@@ -162,7 +162,8 @@ class _Step:
             self._grow_or_shrink(site)
 
     def _stands(self) -> Mask:
-        at = np.flatnonzero(self.mapped)
+        # A trace that no site grew from has none.
+        at = np.flatnonzero(self.mapped & (self.held >= 0))
         area = np.bincount(self.held[at], self.history.area_m2[at], len(self.history.tracks.names))
         stands: Mask = (area >= self.history.unit_m2) & (area > 0)
         return stands

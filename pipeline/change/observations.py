@@ -13,8 +13,9 @@ from functools import cached_property
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pipeline.change.clusters import Cluster
 from pipeline.change.events import Event, EventKind
@@ -27,10 +28,11 @@ _ROW_BITS, _COL_BITS = 21, 20
 _RUN = 5  # numbers of one run of pixels: EPSG code, row, first column, length, pattern
 
 Name = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[\x20-\x7e]+$")]
-Text = Annotated[str, Field(max_length=500)]
+Text = str  # names that users give; a record is bounded as a whole
 Hectares = Annotated[float, Field(ge=0, lt=1e9, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Area = Annotated[int, Field(ge=0, lt=2**63)]
+Count = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 _SITE_FIELDS = (
@@ -69,7 +71,7 @@ class SeenState(_Part):
     pond_ha: Hectares
     observed_share: Share
     probability: Share | None
-    clear_looks: int = Field(ge=0)
+    clear_looks: Count
     last_observed: date | None
 
 
@@ -92,13 +94,24 @@ class SeenSite(_Part):
     last_clear_undisturbed: date | None
     first_clear_disturbed: date | None
     dated_by: DatedBy
-    sites_within_1km: int = Field(ge=0)
+    sites_within_1km: Count
     parent: Name | None
     merged_into: Name | None
     periods: tuple[SeenState, ...]
     patterns: tuple[Annotated[str, Field(pattern=r"^[01]+$")], ...]
     ground: tuple[int, ...]
     geometry: Annotated[str, Field(pattern=r"^([0-9A-F]{2})+$")]
+
+    @field_validator("geometry")
+    @classmethod
+    def _outlined(cls, text: str) -> str:
+        shape = shapely.from_wkb(text, on_invalid="ignore")
+        if shape is None or shape.is_empty or shape.geom_type not in ("Polygon", "MultiPolygon"):
+            raise ValueError("an outline is a polygon, as WKB in hexadecimal")
+        west, south, east, north = shape.bounds
+        if not (-180 <= west <= east <= 180 and -90 <= south <= north <= 90):
+            raise ValueError("an outline lies outside of the earth: it needs lon/lat")
+        return text
 
 
 class SeenEvent(_Part):

@@ -87,7 +87,7 @@ class _Tables:
             "lineage": lineage,
             "observations": self._observations(),
             "footprint": [
-                {"programme": programme, "run_id": run.run_id, **row}
+                {**row, "programme": programme, "run_id": run.run_id}
                 for programme, run in self.current.items()
                 for row in run.footprint
             ],

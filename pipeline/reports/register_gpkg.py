@@ -24,6 +24,7 @@ from pipeline.footprint import FootprintRow
 
 _APPLICATION_ID = 0x47504B47  # "GPKG", by the standard
 _RECORD_BYTES = 2**30  # of one run, unpacked
+_RUNS = 2**53
 _TEXT, _NUMBER, _COUNT, _FLAG = "object", "float64", "int64", "bool"
 
 # Columns of every table with their types; reviews are the users', and are carried over as they are.
@@ -103,7 +104,7 @@ def _open(path: Path) -> sqlite3.Connection:
         database.close()
         raise BadInput(
             f"{path}: not a register (a GeoPackage with a table {_RECORDS}); it is left as it is: move it away, or "
-            "name another file with `register:` in the config"
+            "name another file with `run: {register_file: ...}` in the config"
         )
     if sound != ["ok"]:
         database.close()
@@ -124,7 +125,7 @@ def _entry(path: Path, sha256: Any, number: Any, packed: Any) -> Entry:
         text = unpack.decompress(base64.b64decode(str(packed), validate=True), _RECORD_BYTES)
     except (ValueError, zlib.error) as error:
         raise _damaged(path, f"run {str(sha256)[:12]} cannot be unpacked") from error
-    if unpack.unconsumed_tail or not isinstance(number, int):
+    if unpack.unconsumed_tail or not (isinstance(number, int) and 0 <= number < _RUNS):
         raise _damaged(path, f"run {str(sha256)[:12]} is not as this programme writes it")
     record = RunRecord.from_json(text, f"{path}, run {str(sha256)[:12]}")
     if record.sha256 != sha256:
@@ -136,8 +137,9 @@ def write_register(path: Path, register: Register) -> None:
     """Write a register under a temporary name, read it back, then give it its name.
 
     Tables of others in the file that is replaced, reviews and QGIS styles among them, are carried over. Raises
-    BadInput if that file is no register, StoreError if the new one cannot be written.
+    BadInput if that file is no register, StoreError if it is open elsewhere or the new one cannot be written.
     """
+    path = path.resolve()  # a link to a shared register stays one
     kept = _kept(path)
     for name in sorted(kept.keys() & COLUMNS.keys() - {"reviews"}):
         del kept[name]
@@ -161,9 +163,28 @@ def _kept(path: Path) -> dict[str, pd.DataFrame]:
     if not path.exists():
         return {}
     _open(path).close()
+    _settle(path)
     own = COLUMNS.keys() - {"reviews"} | {_RECORDS}
     names = sorted(str(name) for name, _ in pyogrio.list_layers(path) if name not in own)
-    return {name: pyogrio.read_dataframe(path, layer=name) for name in names}
+    tables = {name: pyogrio.read_dataframe(path, layer=name) for name in names}
+    return {name: table for name, table in tables.items() if len(table.columns)}
+
+
+def _settle(path: Path) -> None:
+    """Fold the log of a programme that edits the file, as QGIS does, into it.
+
+    SQLite finds that log by name: left there, its pages would be read as those of the file that takes this one's place.
+    """
+    if not path.with_name(f"{path.name}-wal").exists():
+        return
+    try:
+        with closing(sqlite3.connect(path, timeout=1)) as database:
+            database.execute("PRAGMA journal_mode = DELETE").fetchone()
+    except sqlite3.Error as error:
+        raise StoreError(
+            f"{path}: open in another programme, such as QGIS ({error}); it is left as it is: close it there and run "
+            "the same command again, which enters what was made"
+        ) from error
 
 
 def _write(path: Path, register: Register, kept: dict[str, pd.DataFrame]) -> None:

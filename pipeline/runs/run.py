@@ -287,6 +287,9 @@ def _write(
 def _point_latest(home: Path, folder: Path) -> None:
     """Let `latest` name the run, in one step, so that a reader never finds it missing."""
     link = home / ".latest"
-    link.unlink(missing_ok=True)
-    link.symlink_to(folder.relative_to(home), target_is_directory=True)
-    link.replace(home / "latest")
+    try:
+        link.unlink(missing_ok=True)
+        link.symlink_to(folder.relative_to(home), target_is_directory=True)
+        link.replace(home / "latest")
+    except OSError as error:
+        raise StoreError(f"{home / 'latest'}: cannot be written ({error.strerror}); fix access") from error
