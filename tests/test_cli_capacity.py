@@ -122,11 +122,15 @@ def test_an_areas_file_places_zones_in_countries(tmp_path, run_dir, tables):
 
 def write_estimate(path, run_dir, **changes):
     zone = {"zone_id": "boda", "class": "new", "points": 40, "hits": 9, "estimate_ha": 20.0, "se_ha": 4.0}
+    zone |= {"rests_on_few_points": False}
+    elsewhere = {"zone_id": "unassigned", "hits": 0, "estimate_ha": None, "se_ha": None}
     document = {
         "run_id": run_dir.name,
         "period_before": {"name": "2020"},
         "period_after": {"name": "2021"},
-        "change": {"zones": [zone | {"class": "stable", "estimate_ha": 99.0}, zone | changes.pop("zone", {})]},
+        "change": {
+            "zones": [zone | {"class": "stable", "estimate_ha": 99.0}, zone | elsewhere, zone | changes.pop("zone", {})]
+        },
     }
     path.write_text(json.dumps(document | changes))
     return path
@@ -147,6 +151,12 @@ def test_a_zone_without_an_estimate_keeps_its_mapped_gain_and_is_named(tmp_path,
     found = production(run_dir, ProductionOptions(tables[0], estimate=estimate, draws=2000), tmp_path / "out")
     assert "no point was new in boda (0 of 40 points)" in found.text
     assert "its error is NOT in the range" in found.text
+
+
+def test_an_estimate_on_too_few_points_is_named(tmp_path, run_dir, tables):
+    estimate = write_estimate(tmp_path / "estimate.json", run_dir, zone={"rests_on_few_points": True})
+    found = production(run_dir, ProductionOptions(tables[0], estimate=estimate, draws=2000), tmp_path / "out")
+    assert "too few points in boda; ranges by footprint are too narrow there" in found.text
 
 
 @pytest.mark.parametrize(

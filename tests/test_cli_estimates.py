@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,50 @@ def test_an_estimate_tells_areas_that_hold_the_truth(folder, labelled):
     assert json.loads(as_json.stdout) == result
 
 
+INPUTS = """zone_id,country,commodity,route,input,low,mode,high,source,year
+all,,gold,footprint,dug_fraction,0.5,0.5,0.5,invented,2021
+all,,gold,footprint,gravel_thickness_m,2,2,2,invented,2021
+all,,gold,footprint,g_per_m3,0.1,0.1,0.1,invented,2021
+all,,gold,footprint,recovery,0.5,0.5,0.5,invented,2021
+"""
+
+
+def test_what_estimate_writes_is_what_capacity_and_trends_read(folder, labelled):
+    (folder / "inputs.csv").write_text(INPUTS)
+    latest, path = "outputs/seam/latest", folder / "handed_on.json"
+    asked = ("--reference", "review/labels.csv", "--sample", "review/s.design.json", "--out", path.name)
+    assert placerwatch("estimate", latest, *asked, cwd=folder).returncode == 0
+    result = json.loads(path.read_text())
+    zone = next(row for row in result["change"]["zones"] if (row["zone_id"], row["class"]) == ("valley", "new"))
+    status = next(row for row in result["status"]["zones"] if row["zone_id"] == "valley")
+    # No hit in the rest: too good to be true.
+    assert (zone["rests_on_few_points"], status["rests_on_few_points"]) == (True, True)
+
+    def told(command, *more):
+        done = placerwatch(command, latest, "--estimate", path.name, "--out", f"{command}_out", *more, cwd=folder)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    shown = json.loads(told("capacity", "--inputs", "inputs.csv", "--json"))
+    item = next(row for row in shown["capacity"]["ranges"] if row["place"] == "valley")
+    days = (date.fromisoformat(result["period_after"]["end"]) - date.fromisoformat(result["period_before"]["end"])).days
+    assert item["area_basis"] == ["estimate"]
+    grams = zone["estimate_ha"] * 10_000 * 0.5 * 2 * 0.1 * 0.5 / (days / 365.25)
+    assert item["p50"] == pytest.approx(grams, rel=1e-3)
+    assert any("too few points in valley" in note for note in shown["notes"])
+    assert not any("unassigned" in note for note in shown["notes"])
+
+    assert "valley in" in told("trends")  # left out, and named
+    for kind in ("classes", "zones"):
+        for row in result["status"][kind]:
+            row["rests_on_few_points"] = False
+    path.write_text(json.dumps(result))
+    assert "2 estimated areas" in told("trends")
+    units = json.loads((folder / "trends_out/trends.json").read_text())["units"]
+    valley = next(unit for unit in units if unit["zone_id"] == "valley")["series"][-1]
+    assert (valley["estimated_ha"], valley["low_ha"]) == (status["estimate_ha"], status["low_ha"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -162,6 +207,7 @@ def by_map(design: Design, **other: tuple[str, str]) -> Reference:
 def test_labels_that_repeat_the_map_give_the_mapped_area(small):
     result = estimate(small[2], by_map(small[2]))
     assert result["change"]["overall_accuracy"]["estimate"] == 1
+    assert "An accuracy of 1 ± 0 says that no error was found among the points" in estimates_text(result)
     for kind in ("status", "change"):
         for row in result[kind]["classes"]:
             assert row["estimate_ha"] == pytest.approx(row["mapped_ha"], abs=1e-3)
@@ -184,6 +230,11 @@ def test_zones_are_told_with_bounds_where_nothing_was_hit(small):
     text = estimates_text(result)
     assert "zone south, new workings: no point" in text
     assert "change,south,new" in estimates_csv(result)
+    # Nothing was hit beside the map in the north either, where 3/n of the rest is far more than the interval is wide.
+    assert (rows["north", "new"]["rests_on_few_points"], south["rests_on_few_points"]) == (True, None)
+    assert "too few: ± is too short)" in text
+    told = {(r["kind"], r["zone_id"], r["class"]): r for r in csv.DictReader(estimates_csv(result).splitlines())}
+    assert told["change", "north", "new"]["rests_on_few_points"] == "True"
 
 
 def test_points_without_a_label_are_counted_and_bounded(small):
@@ -225,6 +276,14 @@ def test_disputes_are_listed(small):
     assert result["status"]["agreement"]["disputes"].keys() == {labels[0].sample_id}
     assert result["status"]["agreement"]["share"] == 0
     assert f"in dispute: {labels[0].sample_id}: JD" in estimates_text(result)
+    flipped = [
+        Label(one.sample_id, "JD", one.before, "other" if one.after == "workings" else "workings") for one in labels
+    ]
+    few = [*labels, *flipped[:-100]]  # of 200 points, 100 in dispute about either
+    result = estimate(small[2], Reference("labels.csv", "", tuple(few)))
+    assert len(result["status"]["agreement"]["disputes"]) == 100
+    assert estimates_text(result).count("    in dispute: ") == 40
+    assert estimates_text(result).count("and 80 more in dispute") == 2
 
 
 def test_change_is_read_off_the_change_sample_and_never_the_difference_of_two_maps(small):

@@ -168,6 +168,27 @@ def test_an_interval_that_is_narrower_than_what_was_not_seen_is_told():
     assert not sample_of([100, 500], [20, 200]).rests_on_few(hits([100, 500], [75, 0]))
 
 
+def test_a_stratum_of_nothing_else_is_no_proof_either():
+    # 3 of 3 points hit on 12 ha: 0 is the standard error and 12 ha are the bound on what is not of the class.
+    assert sample_of([3], [12]).rests_on_few(hits([3], [3]))
+    assert not sample_of([3], [12], [3]).rests_on_few(hits([3], [3]))  # every pixel was labelled
+
+
+def test_points_of_a_domain_are_judged_by_its_own_ground():
+    # Two strata, 20 and 9,050 km2; the zone holds 5 km2 of the one, 50 of the other, and a third has none there.
+    sample = sample_of([100, 500, 10], [20, 9050, 7])
+    inside = np.repeat([True, False] * 3, [25, 75, 400, 100, 0, 10])
+    zone = sample.within(inside, np.array([5.0, 50, 0]))
+    assert (zone.points.tolist(), zone.whole) == ([25, 400, 0], 55)
+    y = hits([25, 400, 0], [15, 0, 0])
+    # Up to 3/400 of 50 km2 is not ruled out, 1.96 SE of 0.6 of 5 km2 are 0.98 km2.
+    assert zone.bounds_without_hit(y).tolist() == pytest.approx([0, 0.375, 0])
+    assert not zone.rests_on_few(y)
+    assert zone.rests_on_few(hits([25, 400, 0], [8, 0, 0]))
+    # Ground of the third stratum in the zone, and no point on it: anything may be there.
+    assert sample.within(inside, np.array([5.0, 50, 2])).rests_on_few(y)
+
+
 def test_the_rule_of_three_never_exceeds_the_stratum():
     assert sample_of([2], [7]).bounds_without_hit(hits([2], [0])).tolist() == [7]
 

@@ -43,13 +43,13 @@ def run_dir(tmp_path):
 
 def row(zone, area, low, high, target=0.03):
     figures = {"estimate_ha": area, "low_ha": low, "high_ha": high}
-    return {"zone_id": zone, "class": "workings", "target_ha": target, **figures}
+    return {"zone_id": zone, "class": "workings", "target_ha": target, "rests_on_few_points": False, **figures}
 
 
 def estimate(folder, name="estimate.json", period=1, zones=(), **changed):
     span = periods(2)[period]
-    whole = {"class": "workings", "estimate_ha": 0.03, "low_ha": 0.01, "high_ha": 0.05}
-    other = {"class": "other", "estimate_ha": 0.01, "low_ha": 0.0, "high_ha": 0.02}
+    whole = {"class": "workings", "estimate_ha": 0.03, "low_ha": 0.01, "high_ha": 0.05, "rests_on_few_points": False}
+    other = {"class": "other", "estimate_ha": 0.01, "low_ha": 0.0, "high_ha": 0.02, "rests_on_few_points": False}
     result = {
         "programme": "west",
         "target_ha": 0.03,
@@ -85,6 +85,12 @@ def test_an_interval_that_is_known_to_be_too_short_is_not_handed_on(run_dir, tmp
     assert (found.estimates, len(found.notes)) == (1, 1)
     assert "a in p1: left out" in found.notes[0]
     assert "estimated" not in (found.folder / "delve.csv").read_text()
+
+
+def test_an_estimate_of_less_ground_than_a_period_must_see_is_not_handed_on(run_dir, tmp_path):
+    found = retell(run_dir, [estimate(tmp_path, zones=[row("a", 0.01, 0.0, 0.01, target=0.012)])])
+    assert (found.estimates, len(found.notes)) == (1, 1)
+    assert "a in p1: left out, it is of" in found.notes[0]
 
 
 def test_estimates_of_several_periods_make_a_series(run_dir, tmp_path):

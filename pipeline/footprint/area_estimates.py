@@ -27,7 +27,8 @@ def read_area_estimates(paths: Sequence[Path], programme: str, trends: Trends) -
     """Estimated area of workings by zone and period in some estimate.json files, "total" for the programme.
 
     Each tells one period, so several tell a series; they may come from earlier runs of the programme. A zone in which
-    no point hit has no estimate, and one whose interval is known to be too short is left out with a note.
+    no point hit has no estimate. One whose interval is known to be too short, or that is of less ground than a period
+    must see to enter a trend, is left out with a note.
 
     Raises BadInput where a file cannot be read, is altered, is of another programme, of a period that the run does
     not have, or of one that another file tells too.
@@ -67,6 +68,8 @@ def read_area_estimates(paths: Sequence[Path], programme: str, trends: Trends) -
                 )
             if few:
                 notes.append(f"{zone} in {name}: left out, its interval rests on too few points; label more of them")
+            elif target_ha < trends.min_observed_share * watched[zone]:
+                notes.append(f"{zone} in {name}: left out, it is of {target_ha:.1f} of {watched[zone]:.1f} ha watched")
             else:
                 found[zone, name] = figures
     return AreaEstimates(found, tuple(notes))
@@ -80,4 +83,4 @@ def _rows(result: dict[str, Any]) -> Iterator[tuple[str, float, Interval, bool]]
             target = float(row["target_ha"])
             if not all(map(math.isfinite, (*figures, target))):
                 raise ValueError(f"{row['zone_id']}: a figure is not finite")
-            yield str(row["zone_id"]), target, figures, bool(row.get("rests_on_few_points"))
+            yield str(row["zone_id"]), target, figures, bool(row["rests_on_few_points"])

@@ -31,8 +31,8 @@ class Estimated:
 def read_estimate(path: Path, run: RunGround) -> Estimated:
     """The zones' estimates in an estimate.json of this run.
 
-    A zone in which no point was new has no estimate, and a note says so. Raises BadInput where the file cannot be
-    read, is altered, or is of another run.
+    A zone in which no point was new has no estimate, and that of another may rest on too few points: notes say so.
+    Raises BadInput where the file cannot be read, is altered, or is of another run.
     """
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -41,8 +41,10 @@ def read_estimate(path: Path, run: RunGround) -> Estimated:
         result = json.loads(content)
         run_id, change = result["run_id"], result.get("change")
         span = (result.get("period_before") or {}).get("name"), result["period_after"]["name"]
-        rows = [row for row in change["zones"] if row["class"] == _CLASS] if change else []
-        told = {row["zone_id"]: _area(row) for row in rows if row["zone_id"] in run.zones}
+        found = [row for row in change["zones"] if row["class"] == _CLASS] if change else []
+        rows = [row for row in found if row["zone_id"] in run.zones]
+        told = {row["zone_id"]: _area(row) for row in rows}
+        few = [row["zone_id"] for row in rows if row["rests_on_few_points"]]
         missed = [f"{row['zone_id']} (0 of {int(row['points'])} points)" for row in rows if _area(row) is None]
     except OSError as error:
         raise BadInput(f"{path}: cannot be read ({error.strerror}); `placerwatch estimate` writes one") from error
@@ -56,9 +58,15 @@ def read_estimate(path: Path, run: RunGround) -> Estimated:
         raise BadInput(
             f"{path}: compares no two periods of the run that follow each other; estimate change, not status"
         )
+    notes = []
+    if missed:
+        notes.append(
+            f"estimate: no point was new in {', '.join(missed)}; the mapped gain is taken there, see docs/production.md"
+        )
+    if few:
+        notes.append(f"estimate: rests on too few points in {', '.join(few)}; ranges by footprint are too narrow there")
     areas = {(zone, span[1]): area for zone, area in told.items() if area is not None}
-    note = f"estimate: no point was new in {', '.join(missed)}; the mapped gain is taken there, see docs/production.md"
-    return Estimated(areas, (note,) if missed else (), hashlib.sha256(content).hexdigest())
+    return Estimated(areas, tuple(notes), hashlib.sha256(content).hexdigest())
 
 
 def _area(row: Mapping[str, Any]) -> AreaEstimate | None:

@@ -101,7 +101,17 @@ def estimate(design: Design, reference: Reference) -> dict[str, Any]:
     }
     for kind in ("status", *(("change",) if design.has_change else ())):
         result[kind] = _judged(design, reference, kind)
+    if any(_without_error(result[kind]) for kind in ("status", "change") if kind in result):
+        result["limits"].append(
+            "An accuracy of 1 ± 0 says that no error was found among the points, not that the map has none."
+        )
     return result
+
+
+def _without_error(part: Mapping[str, Any]) -> bool:
+    figures = [part["overall_accuracy"]]
+    figures += [row[name] for row in part["classes"] for name in ("users_accuracy", "producers_accuracy") if row[name]]
+    return any(told["estimate"] == 1 for told in figures)
 
 
 def _limits(design: Design, reference: Reference) -> list[str]:
@@ -233,6 +243,7 @@ def _zones(
             )
             # Without any hit 0 ± 0 would be too good to be true.
             bound = (np.minimum(RULE_OF_THREE / np.maximum(points, 1), 1) * ground).sum() if not hits else None
+            few = sample.within(inside, ground).rests_on_few(holds[inside]) if hits else None
             rows.append(
                 {
                     "zone_id": zone_id,
@@ -242,6 +253,7 @@ def _zones(
                     "points": int(inside.sum()),
                     "hits": hits,
                     **{f"{key}_ha": value for key, value in figures.items()},
+                    "rests_on_few_points": few,
                     "without_hit_up_to_ha": None if bound is None else round(float(bound), 4),
                 }
             )
@@ -258,6 +270,7 @@ _COLUMNS = (
     "se_ha",
     "low_ha",
     "high_ha",
+    "rests_on_few_points",
     "if_none_without_label_ha",
     "if_all_without_label_ha",
     "without_hit_up_to_ha",
@@ -362,8 +375,13 @@ def _table(part: Mapping[str, Any], title: str) -> list[str]:
         lines.append(
             f"  interpreters agree on {agreed['agreed']} of {agreed['points_with_two_sure_labels']} points ({by_class})"
         )
-        for name, votes in agreed["disputes"].items():
-            lines.append(f"    in dispute: {name}: " + ", ".join(f"{who} {vote}" for who, vote in votes.items()))
+        disputes = [
+            f"    in dispute: {name}: " + ", ".join(f"{who} {vote}" for who, vote in votes.items())
+            for name, votes in agreed["disputes"].items()
+        ]
+        lines += disputes[:_MAX_NAMED]
+        if len(disputes) > _MAX_NAMED:
+            lines.append(f"    and {len(disputes) - _MAX_NAMED} more in dispute: all are in the JSON file")
     for row in part["zones"]:
         what = f"  zone {row['zone_id']}, {TITLES[row['class']]}: "
         if row["estimate_ha"] is None:
@@ -373,6 +391,7 @@ def _table(part: Mapping[str, Any], title: str) -> list[str]:
         else:
             lines.append(
                 f"{what}{row['estimate_ha']:,.1f} ± {1.96 * row['se_ha']:,.1f} ha "
-                f"({row['hits']} of {row['points']} points)"
+                f"({row['hits']} of {row['points']} points"
+                f"{', too few: ± is too short' if row['rests_on_few_points'] else ''})"
             )
     return lines

@@ -59,6 +59,14 @@ class Sample:
         """The sample without the points that brought no label; they count as missing at random in their stratum."""
         return replace(self, stratum=self.stratum[which])
 
+    def within(self, inside: NDArray[np.bool_], area: NDArray[np.float64]) -> Sample:
+        """The points inside a domain, such as a zone, that holds `area` (H,) of each stratum."""
+        stratum, there = self.stratum[inside], area > 0
+        cells = np.full(len(area), np.inf)
+        # Pixels of a stratum are alike in area to 0.2 %, and no fewer than were drawn.
+        cells[there] = np.rint(self.cells[there] * area[there] / self.area[there])
+        return Sample(stratum, area, np.maximum(cells, np.bincount(stratum, minlength=len(area))))
+
     def require_two(self, names: Sequence[str]) -> None:
         """Raise BadInput that names the strata of which no variance can be told: fewer than two points, not all."""
         thin = [
@@ -104,12 +112,12 @@ class Sample:
         """Whether the interval of an indicator's area (n,) is too short for the points that it rests on.
 
         It is where most of the variance comes from strata in which fewer than FEW points differ from the others, and
-        where a stratum without a hit may hold more than the interval is wide: with one omission expected such
-        intervals hold the truth in about 63 % of samples.
+        where a stratum without a hit, or with nothing else, may hide more than the interval is wide: with one omission
+        expected such intervals hold the truth in about 63 % of samples.
         """
         variances, hits = self._variances(y), self.means(y) * self.points
         few = np.minimum(hits, self.points - hits) < FEW - 0.5
-        unseen = self.bounds_without_hit(y).max() > Z95 * np.sqrt(variances.sum())
+        unseen = max(self.bounds_without_hit(one).max() for one in (y, 1 - y)) > Z95 * np.sqrt(variances.sum())
         return bool(variances[few].sum() > variances.sum() / 2 or unseen)
 
     def bounds_without_hit(self, y: NDArray[np.float64]) -> NDArray[np.float64]:
