@@ -98,6 +98,18 @@ def test_a_file_that_holds_no_labels_of_the_sample_is_refused(tmp_path, text, na
         read(tmp_path, text, name=name)
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("sample_id,interpreter,before,after,After\na-1,KM,other,workings,other\n", "'after' twice"),
+        (HEADER + 'a-1,KM,other,workings,,"unclear\na-2,KM,other,other,,\n', "unexpected end of data"),
+    ],
+)
+def test_a_table_that_would_lose_labels_in_silence_is_refused(tmp_path, text, says):
+    with pytest.raises(BadInput, match=says):
+        read(tmp_path, text)
+
+
 def test_a_file_that_is_no_text_is_refused(tmp_path):
     (tmp_path / "labels.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(BadInput, match="UTF-8"):

@@ -90,8 +90,13 @@ def read_reference(path: Path, ids: Sequence[str], has_before: bool) -> Referenc
 def _csv_rows(path: Path, text: str) -> list[tuple[str, Mapping[str, Any]]]:
     header = text.split("\n", 1)[0]
     try:
-        reader = csv.DictReader(io.StringIO(text), delimiter=";" if header.count(";") > header.count(",") else ",")
-        reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
+        delimiter = ";" if header.count(";") > header.count(",") else ","
+        # Strict: a quotation mark that nobody closes would swallow the lines below it.
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        names = [name.strip().lower() for name in reader.fieldnames or ()]
+        if twice := sorted({name for name in names if name and names.count(name) > 1}):
+            raise BadInput(f"{path}: has the column {', '.join(twice)[:80]!r} twice; keep one")
+        reader.fieldnames = names
         return [(f"line {reader.line_num}", row) for row in reader]
     except csv.Error as error:
         raise BadInput(f"{path}: is not CSV ({error}); save the table as CSV UTF-8") from error
@@ -132,7 +137,7 @@ def check_labels(
         foreign += values["sample_id"] not in known
         key = values["sample_id"], values["interpreter"]
         if key in seen:
-            faults.append(f"{key[1]} labelled {key[0]} on {seen[key]} already; keep one of them")
+            faults.append(f"{key[1][:40]!r} labelled {key[0][:40]!r} on {seen[key]} already; keep one of them")
         seen.setdefault(key, where)
         problems += [f"{where}: {fault}" for fault in faults]
         if not faults:
