@@ -250,6 +250,15 @@ def test_a_country_figure_stands_for_its_zones(tmp_path):
     assert _last_text(mixed, "nola") == "declared for CAF as a whole, not by zone"
 
 
+def test_a_zone_of_unknown_country_is_not_said_to_be_undeclared_where_a_country_declared(tmp_path):
+    text = row("boda,") + row(",CAF")
+    assert _last_text(judged(tmp_path, text), "nola") == (
+        "declared for CAF as a whole, not by zone; if the zone lies elsewhere, name the areas file with --areas"
+    )
+    elsewhere = judged(tmp_path, text, small_run({"boda": "CAF", "nola": "COG"}))
+    assert "nothing declared" in _last_text(elsewhere, "nola")
+
+
 def test_a_neighbour_country_that_declares_nothing_is_told(tmp_path):
     found = judged(tmp_path, row(",CAF"), small_run({"boda": "CAF", "nola": "COG"}))
     cog = [j for j in found if j.series.place.id == "COG"]

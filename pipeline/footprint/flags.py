@@ -192,7 +192,8 @@ def _seen_undeclared(run: RunGround, declared: Declared, rules: Rules) -> Iterat
     for place in [*zones, *(Place("country", code) for code in codes)]:
         own = [row for row in declared.rows if row.series.place == place]
         country = run.countries.get(place.id) if place.kind == "zone" else None
-        above = [row for row in declared.rows if row.series.place == ("country", country)]
+        # A country that is not known may be any of those that declared something.
+        above = [r for r in declared.rows if r.series.place.kind == "country" and country in (r.series.place.id, None)]
         for window in run.windows:
             told = [row for row in covered(own, window.first, window.last) if row.value > 0]
             whole = [row for row in covered(above, window.first, window.last) if row.value > 0]
@@ -203,8 +204,10 @@ def _seen_undeclared(run: RunGround, declared: Declared, rules: Rules) -> Iterat
                 text = "the declared figures tell of less than half of that time"
             elif seen.why_not:
                 text = seen.why_not
-            elif whole and not told:
-                text = f"declared for {country} as a whole, not by zone"
+            elif place.kind == "zone" and whole and not told:
+                codes_told = ", ".join(sorted({row.series.place.id for row in whole}))
+                text = f"declared for {codes_told} as a whole, not by zone"
+                text += "" if country else "; if the zone lies elsewhere, name the areas file with --areas"
             else:
                 flagged = not told and seen.disturbed_ha >= rules.least_disturbed_ha
                 verdict, code = (FLAG, "seen-undeclared") if flagged else (CLEAR, "")
