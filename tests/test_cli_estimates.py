@@ -173,6 +173,16 @@ def test_what_estimate_writes_is_what_capacity_and_trends_read(folder, labelled)
         ("estimate outputs/seam/latest --reference foreign.csv --sample review/s.design.json", "of this sample"),
         ("estimate outputs/seam/latest --reference review/labels.csv --sample foreign.csv", "design.json"),
         ("estimate outputs/seam/latest --reference x.csv --sample review/s.design.json --out e.txt", ".json"),
+        (
+            "estimate outputs/seam/latest --reference review/labels.csv --sample review/s.design.json "
+            "--out review/labels.json",
+            "review/labels.csv: would be overwritten",
+        ),
+        (
+            "estimate outputs/seam/latest --reference review/labels.csv --sample review/s.design.json "
+            "--out review/s.design.json",
+            "review/s.design.json: would be overwritten",
+        ),
         ("train review/s.geojson --config seam.yaml --out m", "reference sample"),
     ],
 )

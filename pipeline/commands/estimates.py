@@ -113,6 +113,10 @@ def estimate_area(
     path = out_file or sample.with_name("estimate.json")
     if path.suffix != ".json":
         raise BadInput(f"--out {path}: give a name that ends in .json; the table beside it ends in .csv")
+    given = {file.resolve() for file in (reference, sample)}
+    for written in (path, path.with_suffix(".csv")):
+        if written.resolve() in given:
+            raise BadInput(f"{written}: would be overwritten, and holds the labels or the design; give another --out")
     manifest, design = read_manifest(run_dir), Design.read(sample)
     hashes = {name: sha256_of(run_dir / name) for name in design.run.hashes if (run_dir / name).is_file()}
     require_same_run(design, hashes)
