@@ -157,6 +157,7 @@ def test_an_estimate_on_too_few_points_is_named(tmp_path, run_dir, tables):
     estimate = write_estimate(tmp_path / "estimate.json", run_dir, zone={"rests_on_few_points": True})
     found = production(run_dir, ProductionOptions(tables[0], estimate=estimate, draws=2000), tmp_path / "out")
     assert "too few points in boda; ranges by footprint are too narrow there" in found.text
+    assert "too few points in boda" in (tmp_path / "out" / "capacity.json").read_text()
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,10 @@ def production(run_dir: Path, options: ProductionOptions, out: Path | None = Non
         estimated = read_estimate(options.estimate, run) if options.estimate else Estimated()
         notes += estimated.notes
         ranges = capacity_ranges(run, read_inputs(options.inputs, run), settings, estimated.areas)
-        data["capacity"] = capacity_json(ranges) | {"estimate_sha256": estimated.sha256 or None}
+        data["capacity"] = capacity_json(ranges) | {
+            "notes": [*ranges.notes, *estimated.notes],
+            "estimate_sha256": estimated.sha256 or None,
+        }
         files |= {"capacity.csv": capacity_csv(ranges), "capacity.json": _text(data["capacity"])}
         texts.append(capacity_text(ranges))
     if options.declared is not None:
