@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +65,8 @@ def run_result(work: Work, assembled: Assembled, run_id: str, store: Store) -> R
         sites=assembled.sites,
         footprint=assembled.footprint,
         totals={"observed_share": watched.observed_share},
-        model={"name": config.disturbance.model, "sha256": plan.model_sha256},
+        # Of a path only the name: where it lies is nobody else's business.
+        model={"name": PurePath(config.disturbance.model).name, "sha256": plan.model_sha256},
         generated_by=f"placerwatch {pipeline.__version__}",
         scenes=scenes,
         limits=limits_of(plan.model),
