@@ -16,7 +16,8 @@ from pipeline.cli import main
 from pipeline.disturbance.drawing import read_ground
 from pipeline.errors import BadInput, Problems
 from pipeline.footprint.design import Design
-from pipeline.footprint.estimates import estimate, estimates_csv, estimates_text, require_same_run, require_untrained
+from pipeline.footprint.estimate_tables import estimates_csv, estimates_text
+from pipeline.footprint.estimates import estimate, require_same_run, require_untrained
 from pipeline.footprint.frame import sha256_of
 from pipeline.footprint.reference import Label, Reference
 from pipeline.footprint.review_sample import Request, draw_sample

@@ -62,7 +62,7 @@ def test_every_fault_is_told_with_its_line_and_remedy(tmp_path):
         "a-2,,other,workings,,",
         "a-2,KM,mine,,,",
         "a-3,KM,other,workings,sure,",
-        "a-1,KM,other,other,,",
+        "a-1,km,other,other,,",
         f"a-4,KM,other,other,,{'x' * 501}",
         "a-4,K\x1bM,other,other,,",
     ]

@@ -24,7 +24,7 @@ class Tracks:
     born        (S,)          first period in which its mapped ground makes up a mapping unit
     parent      (S,)          site on whose ground it came up, None without
     split       (S,)          whether it broke off from its parent, rather than opening anew on former ground of it
-    merged_into (S,)          site that it went into, which may have gone into another since; None if it stands by itself
+    merged_into (S,)          site that it went into, which may have gone on into another; None if it stands by itself
     merges      (period, ended, into) of each merge; a site may merge, part and merge again
     """
 

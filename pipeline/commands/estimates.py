@@ -96,14 +96,8 @@ def estimate_area(
 ) -> None:
     """Estimate areas with 95 % intervals, and the map's accuracy, from labels of a probability sample."""
     from pipeline.footprint.design import Design
-    from pipeline.footprint.estimates import (
-        estimate,
-        estimates_csv,
-        estimates_json,
-        estimates_text,
-        require_same_run,
-        require_untrained,
-    )
+    from pipeline.footprint.estimate_tables import estimates_csv, estimates_json, estimates_text
+    from pipeline.footprint.estimates import estimate, require_same_run, require_untrained
     from pipeline.footprint.frame import sha256_of
     from pipeline.footprint.reference import read_reference
     from pipeline.footprint.training_ground import TrainingGround

@@ -136,9 +136,11 @@ def check_labels(
         faults = _faults(values, dates, known, has_before)
         foreign += values["sample_id"] not in known
         key = values["sample_id"], values["interpreter"]
-        if key in seen:
-            faults.append(f"{key[1][:40]!r} labelled {key[0][:40]!r} on {seen[key]} already; keep one of them")
-        seen.setdefault(key, where)
+        # Whoever signs KM once and km once is one person, with one voice.
+        person = key[0], key[1].casefold()
+        if person in seen:
+            faults.append(f"{key[1][:40]!r} labelled {key[0][:40]!r} on {seen[person]} already; keep one of them")
+        seen.setdefault(person, where)
         problems += [f"{where}: {fault}" for fault in faults]
         if not faults:
             told = {name: values.get(name, "") for name in ("confidence", "comment")}
