@@ -194,7 +194,7 @@ def record(*sites: tuple[str, tuple[str, ...], tuple[int, ...]]) -> RunRecord:
         "parent": None,
         "merged_into": None,
         "periods": (state,) * 3,
-        "geometry": "00",
+        "geometry": shapely.to_wkb(shapely.box(16, 4, 16.01, 4.01), hex=True),
     }
     return RunRecord(
         key="0" * 64,
