@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.areas import TILE_PX, Tile
 from pipeline.disturbance.model import find_model
-from pipeline.footprint.frame import sha256_of
+from pipeline.hashing import sha256_of
 from pipeline.reports import write_cog
 
 TILE, EAST = Tile(32633, 81, 101), Tile(32633, 82, 101)

@@ -18,10 +18,10 @@ from pipeline.errors import BadInput, Problems
 from pipeline.footprint.design import Design
 from pipeline.footprint.estimate_tables import estimates_csv, estimates_text
 from pipeline.footprint.estimates import estimate, require_same_run, require_untrained
-from pipeline.footprint.frame import sha256_of
 from pipeline.footprint.reference import Label, Reference
 from pipeline.footprint.review_sample import Request, draw_sample
 from pipeline.footprint.training_ground import TrainingGround
+from pipeline.hashing import sha256_of
 from tests.estimated import TILE, states, write_run
 from tests.test_cli import placerwatch
 from tests.test_run import NORTH, OLD, OPENING, WEST, make_archive, make_programme

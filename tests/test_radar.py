@@ -45,9 +45,9 @@ ITEM = radar_item("S1A_1", "2021-01-05T17:00:00+00:00", (15.0, 4.0, 15.1, 4.1))
 
 
 def test_a_scene_knows_its_orbit_its_track_and_what_its_numbers_are() -> None:
-    scene = radar_from_item(ITEM, lambda href: f"/root/{href}")
+    scene = radar_from_item(ITEM, lambda href: f"archive/{href}")
     assert (scene.orbit, scene.track, scene.line) == ("ascending", 29, "ascending 029")
-    assert scene.bands == tuple(Backscatter(f"/root/../S1A_1/{p}.tif", 0.01, True) for p in ("vv", "vh"))
+    assert scene.bands == tuple(Backscatter(f"archive/../S1A_1/{p}.tif", 0.01, True) for p in ("vv", "vh"))
     assert scene.acquired.isoformat() == "2021-01-05T17:00:00+00:00"
 
 

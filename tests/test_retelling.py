@@ -15,8 +15,8 @@ from pipeline.areas.lattice import Tile
 from pipeline.cli import app
 from pipeline.errors import BadInput
 from pipeline.footprint import Layer, build_footprint, tile_areas
+from pipeline.hashing import sha256_of
 from pipeline.runs.retelling import retell
-from pipeline.runs.store import sha256_of
 from tests.change_ground import periods
 from tests.test_footprint_trends import trends_of
 

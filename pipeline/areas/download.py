@@ -58,12 +58,6 @@ def fetch(url: str, target: Path, *, expected_sha256: str | None = None, max_byt
     return digest.hexdigest()
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _check_content(url: str, target: Path, found: str, expected: str | None) -> None:
     if expected is not None and found != expected.lower():
         raise SourceUnavailable(f"{url}: SHA-256 is {found}, expected {expected}; the source has changed its data")

@@ -11,11 +11,11 @@ import shapely
 
 from pipeline.areas.area import Area
 from pipeline.areas.catalogues import Origin, fetch_boundary
-from pipeline.areas.download import sha256_of
 from pipeline.areas.geometry import BadGeometry, polygon_of
 from pipeline.areas.naming import ID_KEYS, LEVEL_KEYS, NAME_KEYS, choose, plain, text_of
 from pipeline.areas.reading import load_features, read_areas
 from pipeline.errors import BadInput, Problems
+from pipeline.hashing import sha256_of
 
 
 def import_boundary(

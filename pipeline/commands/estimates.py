@@ -98,9 +98,9 @@ def estimate_area(
     from pipeline.footprint.design import Design
     from pipeline.footprint.estimate_tables import estimates_csv, estimates_json, estimates_text
     from pipeline.footprint.estimates import estimate, require_same_run, require_untrained
-    from pipeline.footprint.frame import sha256_of
     from pipeline.footprint.reference import read_reference
     from pipeline.footprint.training_ground import TrainingGround
+    from pipeline.hashing import sha256_of_input
     from pipeline.runs import read_manifest
     from pipeline.runs.store import write_whole
 
@@ -112,7 +112,7 @@ def estimate_area(
         if written.resolve() in given:
             raise BadInput(f"{written}: would be overwritten, and holds the labels or the design; give another --out")
     manifest, design = read_manifest(run_dir), Design.read(sample)
-    hashes = {name: sha256_of(run_dir / name) for name in design.run.hashes if (run_dir / name).is_file()}
+    hashes = {name: sha256_of_input(run_dir / name) for name in design.run.hashes if (run_dir / name).is_file()}
     require_same_run(design, hashes)
     first = (design.run.before or design.run.after).start
     require_untrained(design, TrainingGround.of_run(manifest, first, design.run.after.end, model))

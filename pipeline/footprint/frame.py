@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -46,6 +45,7 @@ from pipeline.footprint.strata import (
     within,
 )
 from pipeline.footprint.training_ground import TrainingGround, centres
+from pipeline.hashing import sha256_of_input
 
 _PART = r"\d{2}[NS](?:-\d{3}-\d{4})?"
 _UNSEEN = {
@@ -56,15 +56,6 @@ _UNSEEN = {
 TRAINING = "training ground"
 LEFT_OUT = (*_UNSEEN, TRAINING)
 NOT_WATCHED = -1
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 (hex) of a file; raises BadInput if it cannot be read."""
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be read ({error.strerror})") from error
 
 
 @dataclass(frozen=True)
@@ -183,7 +174,7 @@ class Frame:
         paths, zones = rasters(run_dir, manifest, kind), rasters(run_dir, manifest, "zone")
         if not paths:
             raise BadInput(f"{run_dir}: the run wrote no raster {kind}_*.tif; run the programme again")
-        self.hashes = {"run.json": sha256_of(run_dir / "run.json")}
+        self.hashes = {"run.json": sha256_of_input(run_dir / "run.json")}
         self.hashes |= {path.relative_to(run_dir).as_posix(): sha256 for path, sha256 in (paths | zones).items()}
         self._maps = Mosaic(list(paths), STATE_OUTSIDE if self.before else OUTSIDE, "uint8")
         self._zones = Mosaic(list(zones), NOT_WATCHED, "int16") if zones else None
@@ -273,7 +264,7 @@ def rasters(run_dir: Path, manifest: Mapping[str, Any], kind: str) -> dict[Path,
 
 
 def _require_unaltered(path: Path, sha256: str | None, run_dir: Path) -> None:
-    if sha256_of(path) != sha256:
+    if sha256_of_input(path) != sha256:
         raise BadInput(f"{path}: is not as the run wrote it; placerwatch verify {run_dir} tells what was altered")
 
 

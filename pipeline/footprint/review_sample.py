@@ -22,7 +22,8 @@ from pipeline.footprint.allocation import (
     share_out,
     weights_of,
 )
-from pipeline.footprint.design import Design, DrainageLayer, Settings, make_design
+from pipeline.footprint.design import Design, DrainageLayer, Settings
+from pipeline.footprint.drawn_design import make_design
 from pipeline.footprint.frame import Frame
 from pipeline.footprint.sampling import Scan, draw, scan
 from pipeline.footprint.strata import NAMES, Drainage

@@ -16,12 +16,13 @@ import rasterio
 import pipeline
 from pipeline.areas import Tile
 from pipeline.footprint import LayerSums
+from pipeline.hashing import sha256_of
 from pipeline.periods import with_origin
 from pipeline.runs.dating import NOTHING_DATED, Dating
 from pipeline.runs.execute import Failure
 from pipeline.runs.plan import Plan
 from pipeline.runs.radar import RadarOutcome
-from pipeline.runs.store import code_version, sha256_of
+from pipeline.runs.store import code_version
 from pipeline.runs.tasks import TileOutcome
 
 SCHEMA_VERSION = "1.0"

@@ -18,8 +18,8 @@ from pipeline.footprint.estimated import Estimated, read_estimate
 from pipeline.footprint.flags import Rules, judge_declared
 from pipeline.footprint.flags_table import flags_csv, flags_json, flags_text
 from pipeline.footprint.ground import countries_of, read_ground
+from pipeline.hashing import sha256_of
 from pipeline.runs.inspect import read_manifest
-from pipeline.runs.store import sha256_of
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from typing import Any
 
 from pipeline.errors import BadInput
 from pipeline.footprint import Footprint, Provenance, Trends, delve_csv, read_area_estimates
+from pipeline.hashing import sha256_of
 from pipeline.runs.inspect import read_manifest
-from pipeline.runs.store import sha256_of, write_whole
+from pipeline.runs.store import write_whole
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from pydantic import BaseModel
 from rasterio.io import MemoryFile
 
 from pipeline.errors import StoreError
+from pipeline.hashing import sha256_of
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _COMPILED = (".pyc", ".nbi", ".nbc")  # made from the source, and different on each machine
@@ -55,12 +56,6 @@ def code_version(*rooms: str) -> str:
         for path in sorted(p for p in (_PACKAGE / room).rglob("*") if p.is_file() and p.suffix not in _COMPILED):
             digest.update(path.relative_to(_PACKAGE).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 (hex) of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def write_whole(path: Path, data: bytes) -> None:
