@@ -32,7 +32,7 @@ from pipeline.change.radar import agrees, mean_rise_db
 from pipeline.change.radar_claims import HALO_PX, radar_claims, risen_ground
 from pipeline.config import Change, Radar
 from pipeline.config_file import read_config
-from pipeline.imagery import RadarComposite, build_radar
+from pipeline.imagery import RadarComposite, RadarFinder, build_radar
 from pipeline.imagery.radar import by_orbit
 from pipeline.runs.plan import Plan, make_plan, open_programme_source
 from pipeline.runs.progress import Silent
@@ -123,9 +123,10 @@ def _plan(scenario: str, archive: Path, folder: Path) -> Plan:
 def _season(plan: Plan, number: int) -> dict[Tile, RadarComposite]:
     """Backscatter of every tile in one season, with its halo."""
     found = {}
+    assert isinstance(plan.source, RadarFinder)
     for item, scenes in zip(plan.work, plan.radar.work, strict=True):
         if item.period == plan.periods[number]:
-            found[item.tile], lost = build_radar(scenes, item.tile.padded(HALO_PX), plan.file.config.radar)
+            found[item.tile], lost = build_radar(plan.source, scenes, item.tile.padded(HALO_PX), plan.file.config.radar)
             if lost:
                 raise SystemExit(f"{lost[0].scene_id}: {lost[0].reason}")
     return found

@@ -46,6 +46,16 @@ class SimulationSource(_Section):
 SourceConfig = Annotated[FolderSource | StacSource | SimulationSource, Field(discriminator="kind")]
 
 
+class Fetch(_Section):
+    """How a source on the internet is asked."""
+
+    attempts: int = Field(default=5, ge=1, le=20, description="of each request in all, before it counts as failed")
+    timeout_s: float = Field(default=60, gt=0, le=600, description="seconds without an answer, then tried again")
+    longest_wait_s: float = Field(
+        default=60, ge=0, le=3600, description="seconds between two attempts at the most, whatever the server asks for"
+    )
+
+
 _RULE_KEYS = {"every", "from", "to", "since", "until"}
 
 
@@ -194,6 +204,7 @@ class Config(_Section):
         min_length=1, description="periods, or rules such as 'Dec-Mar every year from 2019'; pipeline/periods.py"
     )
     source: SourceConfig
+    fetch: Fetch = Field(default_factory=Fetch)
     imagery: Imagery = Field(default_factory=Imagery)
     radar: Radar = Field(default_factory=Radar)
     disturbance: Disturbance = Field(default_factory=Disturbance)

@@ -40,6 +40,10 @@ class SourceUnavailable(PlacerwatchError):
     """An imagery source cannot be reached or answers nonsense."""
 
 
+class AccessRefused(SourceUnavailable):
+    """A source refuses this account: wrong credentials, or a quota that is used up. Trying again does not help."""
+
+
 class ModelError(PlacerwatchError):
     """A model file is missing, altered or not of a known format."""
 

@@ -372,9 +372,10 @@ CONFIG = Radar(min_looks=3, surroundings_m=100)
 
 
 def test_statistics_of_a_period_are_near_the_truth_and_do_not_depend_on_the_window(tmp_path: Path) -> None:
-    scenes = archive(tmp_path, 6).find_radar(EVERYWHERE, *YEAR, "").scenes
-    whole, skipped = build_radar(scenes, TILE.geobox[:80, :80], CONFIG)
-    part, _ = build_radar(scenes, TILE.geobox[11:40, 23:70], CONFIG, threads=1)
+    source = archive(tmp_path, 6)
+    scenes = source.find_radar(EVERYWHERE, *YEAR, "").scenes
+    whole, skipped = build_radar(source, scenes, TILE.geobox[:80, :80], CONFIG)
+    part, _ = build_radar(source, scenes, TILE.geobox[11:40, 23:70], CONFIG, threads=1)
     assert skipped == ()
     assert whole.lines == ("ascending 029",)
     assert whole.names[0] == "ascending 029 VV minimum"
@@ -388,8 +389,9 @@ def test_statistics_of_a_period_are_near_the_truth_and_do_not_depend_on_the_wind
 
 
 def test_pixels_with_too_few_looks_have_no_minimum(tmp_path: Path) -> None:
-    scenes = archive(tmp_path, 2).find_radar(EVERYWHERE, *YEAR, "").scenes
-    found, _ = build_radar(scenes, TILE.geobox[:10, :10], CONFIG)
+    source = archive(tmp_path, 2)
+    scenes = source.find_radar(EVERYWHERE, *YEAR, "").scenes
+    found, _ = build_radar(source, scenes, TILE.geobox[:10, :10], CONFIG)
     assert (found.planes[0, [0, 3, AROUND]] == RADAR_NODATA).all()
     assert (found.planes[0, LOOKS] == 2).all()
     assert (found.planes[0, 1] != RADAR_NODATA).all()
@@ -403,9 +405,10 @@ def test_slices_of_one_pass_are_one_look_and_other_satellites_another(tmp_path: 
     write_radar(
         tmp_path, "S1B_1", "2021-01-20T05:00:10+00:00", north, north - 6, north=NORTH, platform="sentinel-1b", **at
     )
-    scenes = FolderSource(tmp_path).find_radar(EVERYWHERE, *YEAR, "").scenes
+    source = FolderSource(tmp_path)
+    scenes = source.find_radar(EVERYWHERE, *YEAR, "").scenes
     assert [[scene.id for scene in group] for group in overpasses(scenes)] == [["S1A_1", "S1A_2"], ["S1B_1"]]
-    found, _ = build_radar(scenes, TILE.geobox[:60, :30], Radar(min_looks=2, multilook_px=1, surroundings_m=50))
+    found, _ = build_radar(source, scenes, TILE.geobox[:60, :30], Radar(min_looks=2, multilook_px=1, surroundings_m=50))
     assert found.planes[0, LOOKS, :, 0].tolist() == [2] * 30 + [1] * 30
     # Where slices overlap the earlier one counts; below it the later one alone.
     assert found.planes[0, 1, [25, 35], 0].tolist() == [-900, -1200]
@@ -414,7 +417,7 @@ def test_slices_of_one_pass_are_one_look_and_other_satellites_another(tmp_path: 
 def test_tracks_are_never_mixed(tmp_path: Path) -> None:
     archive(tmp_path, 4, base=-8.0, track=29)
     source = archive(tmp_path, 4, base=-14.0, track=131)
-    found, _ = build_radar(source.find_radar(EVERYWHERE, *YEAR, "").scenes, TILE.geobox[:12, :12], CONFIG)
+    found, _ = build_radar(source, source.find_radar(EVERYWHERE, *YEAR, "").scenes, TILE.geobox[:12, :12], CONFIG)
     assert found.lines == ("ascending 029", "ascending 131")
     means = found.planes[:, 1].mean(axis=(1, 2), dtype=float) / 100
     assert means == pytest.approx([-8, -14], abs=0.6)
@@ -425,12 +428,12 @@ def test_a_scene_that_cannot_be_read_is_named_and_the_rest_is_used(tmp_path: Pat
     source = archive(tmp_path, 4)
     scenes = source.find_radar(EVERYWHERE, *YEAR, "").scenes
     (tmp_path / scenes[1].id / "vh.tif").write_bytes(b"no raster")
-    found, skipped = build_radar(scenes, TILE.geobox[:9, :9], CONFIG)
+    found, skipped = build_radar(source, scenes, TILE.geobox[:9, :9], CONFIG)
     assert [(lost.scene_id, lost.failed) for lost in skipped] == [(scenes[1].id, True)]
     assert (found.planes[0, LOOKS] == 3).all()
     for scene in scenes:
         (tmp_path / scene.id / "vh.tif").write_bytes(b"no raster")
-    empty, skipped = build_radar(scenes, TILE.geobox[:9, :9], CONFIG)
+    empty, skipped = build_radar(source, scenes, TILE.geobox[:9, :9], CONFIG)
     assert empty.lines == ()
     assert len(skipped) == 4
 

@@ -581,10 +581,12 @@ def test_a_source_travels_to_workers_with_its_listing(tmp_path):
 
 
 def test_the_config_names_the_source(tmp_path):
-    folder = open_source(config.FolderSource(kind="folder", path=Path("here"), offset="-1000"), tmp_path)
+    folder = open_source(
+        config.FolderSource(kind="folder", path=Path("here"), offset="-1000"), tmp_path, config.Fetch()
+    )
     assert isinstance(folder, FolderSource)
     assert (folder.root, folder.offset) == ((tmp_path / "here").resolve(), -1000)
-    stac = open_source(config.StacSource(kind="stac"), tmp_path)
+    stac = open_source(config.StacSource(kind="stac"), tmp_path, config.Fetch())
     assert isinstance(stac, StacSource)
     assert stac.url == "https://earth-search.aws.element84.com/v1"
 
@@ -592,6 +594,6 @@ def test_the_config_names_the_source(tmp_path):
 def test_a_simulation_that_is_not_made_yet_says_so(tmp_path):
     settings = config.SimulationSource(kind="simulation", scenario="demo", archive=Path("archive"))
     with pytest.raises(BadInput, match="placerwatch simulate"):
-        open_source(settings, tmp_path)
+        open_source(settings, tmp_path, config.Fetch())
     (tmp_path / "archive").mkdir()
-    assert open_source(settings, tmp_path).name == "simulation"
+    assert open_source(settings, tmp_path, config.Fetch()).name == "simulation"

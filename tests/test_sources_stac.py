@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import requests
 
-from pipeline.config import Imagery, Period
+from pipeline.config import Fetch, Imagery, Period
 from pipeline.errors import SceneRejected, SourceUnavailable
 from pipeline.imagery import FolderSource, LookPlan, StacSource, build_composite, check_scene, choose_looks, stac
 from tests.imagery_archive import TILE, write_scene
@@ -25,6 +25,7 @@ from tests.imagery_archive import TILE, write_scene
 EVERYWHERE = (-180.0, -90.0, 180.0, 90.0)
 YEARS = (date(2015, 1, 1), date(2030, 1, 1))
 COLLECTION = ["sentinel-2-l2a"]
+ONCE = Fetch(attempts=1)
 RUSTAC = Path(sys.executable).with_name("rustac")
 
 
@@ -177,10 +178,9 @@ def test_the_dark_floor_is_seen_over_http(api):
     assert check_scene(source, new).floor > 1500
 
 
-def test_a_server_that_is_not_there_is_unavailable(monkeypatch):
-    monkeypatch.setattr(stac, "_RETRIES", 0)
+def test_a_server_that_is_not_there_is_unavailable():
     with pytest.raises(SourceUnavailable, match=r"did not answer a search of sentinel-2-l2a.*check source\.url"):
-        StacSource(f"http://127.0.0.1:{free_port()}", COLLECTION).find(EVERYWHERE, *YEARS)
+        StacSource(f"http://127.0.0.1:{free_port()}", COLLECTION, fetch=ONCE).find(EVERYWHERE, *YEARS)
 
 
 def test_an_address_that_is_no_stac_api_is_unavailable(file_server, archive):

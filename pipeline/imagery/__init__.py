@@ -65,13 +65,13 @@ __all__ = [
 ]
 
 
-def open_source(settings: config.SourceConfig, base: Path) -> Source:
+def open_source(settings: config.SourceConfig, base: Path, fetch: config.Fetch) -> Source:
     """The source that a config names; `base` is the folder that relative paths start from.
 
     Raises BadInput for a simulation whose archive is not made yet: make it, then open it as a folder.
     """
     if isinstance(settings, config.StacSource):
-        return StacSource(settings.url, settings.collections, settings.assets)
+        return StacSource(settings.url, settings.collections, settings.assets, fetch)
     if isinstance(settings, config.FolderSource):
         return FolderSource(base / settings.path, None if settings.offset == "metadata" else int(settings.offset))
     if settings.archive is None or not (base / settings.archive).is_dir():

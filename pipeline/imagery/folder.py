@@ -21,6 +21,7 @@ from pipeline.errors import SceneRejected, SourceUnavailable
 from pipeline.imagery.items import has_bands, is_item, scene_from_item, when_and_where
 from pipeline.imagery.plain import Lost, plain_scenes
 from pipeline.imagery.radar_items import RadarList, RadarScene, distinct, is_radar, radar_from_item, unwanted
+from pipeline.imagery.radar_raster import read_polarisations
 from pipeline.imagery.raster import short_name
 from pipeline.imagery.reading import overview_assets, read_assets
 from pipeline.imagery.safe import SafeMetadata, read_safe
@@ -61,6 +62,10 @@ class FolderSource:
     def read(self, scene: Scene, bands: Sequence[str], geobox: GeoBox) -> NDArray[np.uint16]:
         """See Source."""
         return read_assets(scene, bands, geobox)
+
+    def read_radar(self, scene: RadarScene, geobox: GeoBox) -> NDArray[np.int16]:
+        """See RadarFinder."""
+        return read_polarisations(scene, geobox)
 
     def overview(self, scene: Scene, bands: Sequence[str], side_px: int) -> NDArray[np.uint16]:
         """See Source."""

@@ -16,8 +16,8 @@ from pipeline.areas.lattice import PIXEL_M
 from pipeline.config import Radar
 from pipeline.errors import SceneRejected
 from pipeline.imagery.parallel import each
-from pipeline.imagery.radar_items import ORBITS, POLARISATIONS, RadarScene
-from pipeline.imagery.radar_raster import RADAR_NODATA, from_power, read_backscatter, to_power
+from pipeline.imagery.radar_items import ORBITS, POLARISATIONS, RadarFinder, RadarScene
+from pipeline.imagery.radar_raster import RADAR_NODATA, from_power, to_power
 from pipeline.imagery.scene import Skipped
 
 STATISTICS = ("minimum", "mean", "5th percentile")
@@ -80,7 +80,7 @@ class RadarComposite:
 
 
 def build_radar(
-    scenes: Sequence[RadarScene], geobox: GeoBox, settings: Radar, threads: int = 2
+    source: RadarFinder, scenes: Sequence[RadarScene], geobox: GeoBox, settings: Radar, threads: int = 2
 ) -> tuple[RadarComposite, tuple[Skipped, ...]]:
     """Read the looks of one period on a lattice geobox and take their statistics; and the scenes that dropped out.
 
@@ -99,7 +99,7 @@ def build_radar(
         looks = np.empty((len(passes), 2, *(n - 2 * half for n in wide.shape)), np.int16)
 
         def fill(k: int, passes: list[list[RadarScene]] = passes, looks: NDArray[np.int16] = looks) -> list[Skipped]:
-            stored, skipped = _read_pass(passes[k], wide)
+            stored, skipped = _read_pass(source, passes[k], wide)
             looks[k] = multilooked(stored, half)
             return skipped
 
@@ -204,13 +204,15 @@ def by_orbit(parts: Sequence[LinePlanes]) -> NDArray[np.int16]:
     return out
 
 
-def _read_pass(scenes: Sequence[RadarScene], geobox: GeoBox) -> tuple[NDArray[np.int16], list[Skipped]]:
+def _read_pass(
+    source: RadarFinder, scenes: Sequence[RadarScene], geobox: GeoBox
+) -> tuple[NDArray[np.int16], list[Skipped]]:
     """One look, (2, y, x) in VV and VH, known where both are; of overlapping slices the earlier goes first."""
     out = np.full((len(POLARISATIONS), *geobox.shape), RADAR_NODATA, np.int16)
     lost = []
     for scene in scenes:
         try:
-            fresh = np.stack([read_backscatter(band, geobox) for band in scene.bands])
+            fresh = source.read_radar(scene, geobox)
         except SceneRejected as error:
             lost.append(Skipped(scene.id, str(error), failed=True))
             continue

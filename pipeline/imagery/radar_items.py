@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+
 from pipeline.errors import SceneRejected
 from pipeline.imagery.items import acquired_at, bbox_of, href_of, object_of, scene_id, text_of
 from pipeline.imagery.scene import Bbox, Skipped
@@ -59,12 +63,19 @@ class RadarList:
 
 @runtime_checkable
 class RadarFinder(Protocol):
-    """A source that may have Sentinel-1 beside its optical scenes."""
+    """A source that may have Sentinel-1 beside its optical scenes. Instances are picklable, as those of Source."""
 
     def find_radar(self, bbox: Bbox, start: date, end: date, collection: str) -> RadarList:
         """Scenes acquired from `start` to `end`, both included, that touch a lon/lat box; sorted by time, then id.
 
         Raises SourceUnavailable if the source cannot answer.
+        """
+        ...
+
+    def read_radar(self, scene: RadarScene, geobox: GeoBox) -> NDArray[np.int16]:
+        """Backscatter on a lattice geobox, (2, y, x) in VV and VH: dB x 100, -32768 where there is none.
+
+        Raises SceneRejected if a polarisation is broken or cannot be laid on the geobox.
         """
         ...
 

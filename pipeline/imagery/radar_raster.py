@@ -14,7 +14,7 @@ from rasterio.warp import reproject, transform_bounds
 from rasterio.windows import Window
 
 from pipeline.errors import SceneRejected
-from pipeline.imagery.radar_items import Backscatter
+from pipeline.imagery.radar_items import Backscatter, RadarScene
 from pipeline.imagery.raster import epsg_of, opened, short_name
 
 RADAR_NODATA = -32768
@@ -23,6 +23,11 @@ DB_SCALE = 100
 LOWEST_DB, HIGHEST_DB = -60.0, 40.0
 _MARGIN_PX = 2  # that bilinear interpolation reads around a window
 _MOST_WINDOW_PX = 1 << 25
+
+
+def read_polarisations(scene: RadarScene, geobox: GeoBox) -> NDArray[np.int16]:
+    """Both polarisations of a scene whose bands are files, (2, y, x); see RadarFinder.read_radar."""
+    return np.stack([read_backscatter(band, geobox) for band in scene.bands])
 
 
 def read_backscatter(band: Backscatter, geobox: GeoBox) -> NDArray[np.int16]:

@@ -16,15 +16,16 @@ from pystac_client import Client
 from pystac_client.stac_api_io import StacApiIO
 from urllib3 import Retry
 
+from pipeline.config import Fetch
 from pipeline.errors import SceneRejected, SourceUnavailable
 from pipeline.imagery.folder import remote_href
 from pipeline.imagery.items import scene_from_item
-from pipeline.imagery.radar_items import RadarList, distinct, is_radar, radar_from_item, unwanted
+from pipeline.imagery.radar_items import RadarList, RadarScene, distinct, is_radar, radar_from_item, unwanted
+from pipeline.imagery.radar_raster import read_polarisations
 from pipeline.imagery.reading import overview_assets, read_assets
 from pipeline.imagery.scene import Bbox, Scene, SceneList, Skipped, namesakes, newest_versions, touches
 
-_TIMEOUT_S = (10.0, 60.0)  # to connect, and between two answers
-_RETRIES = 4
+_CONNECT_S = 10.0
 _PAGE = 100
 _MOST_ITEMS = 20_000
 
@@ -33,11 +34,17 @@ class StacSource:
     """A STAC API with item search; `keys` maps band names to asset keys where they are not the usual ones."""
 
     def __init__(
-        self, url: str, collections: Sequence[str], keys: Mapping[str, str] | None = None, name: str = "stac"
+        self,
+        url: str,
+        collections: Sequence[str],
+        keys: Mapping[str, str] | None = None,
+        fetch: Fetch | None = None,
+        name: str = "stac",
     ) -> None:
         self.url = url
         self.collections = tuple(collections)
         self.keys = dict(keys or {})
+        self.fetch = fetch or Fetch()
         self.name = name
 
     def find(self, bbox: Bbox, start: date, end: date) -> SceneList:
@@ -84,14 +91,28 @@ class StacSource:
         """See Source."""
         return read_assets(scene, bands, geobox)
 
+    def read_radar(self, scene: RadarScene, geobox: GeoBox) -> NDArray[np.int16]:
+        """See RadarFinder."""
+        return read_polarisations(scene, geobox)
+
     def overview(self, scene: Scene, bands: Sequence[str], side_px: int) -> NDArray[np.uint16]:
         """See Source."""
         return overview_assets(scene, bands, side_px)
 
     def _search(self, collections: Sequence[str], bbox: Bbox, first: datetime, last: datetime) -> list[dict[str, Any]]:
-        retries = Retry(total=_RETRIES, backoff_factor=0.5, status_forcelist=(429, 502, 503, 504), allowed_methods=None)
+        retries = Retry(
+            total=self.fetch.attempts - 1,
+            backoff_factor=0.5,
+            backoff_max=self.fetch.longest_wait_s,
+            backoff_jitter=0.5,
+            retry_after_max=int(self.fetch.longest_wait_s),
+            status_forcelist=(429, 500, 502, 503, 504),
+            allowed_methods=None,
+        )
         try:
-            client = Client.open(self.url, stac_io=StacApiIO(timeout=_TIMEOUT_S, max_retries=retries))
+            client = Client.open(
+                self.url, stac_io=StacApiIO(timeout=(_CONNECT_S, self.fetch.timeout_s), max_retries=retries)
+            )
             search = client.search(
                 collections=list(collections), bbox=bbox, datetime=(first, last), limit=_PAGE, max_items=None
             )

@@ -91,7 +91,7 @@ def open_programme_source(file: ConfigFile, out: Path, reporter: Reporter) -> So
     if isinstance(settings, config.SimulationSource):
         root = file.base / settings.archive if settings.archive else out / "archives" / settings.scenario
         return FolderSource(simulate(settings.scenario, root, reporter).resolve(), name="simulation")
-    return open_source(settings, file.base)
+    return open_source(settings, file.base, file.config.fetch)
 
 
 def with_source(file: ConfigFile, name: str | None) -> ConfigFile:

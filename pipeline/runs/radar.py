@@ -95,6 +95,7 @@ class RadarTask:
     period: str
     scenes: tuple[RadarScene, ...]
     settings: config.Radar
+    source: RadarFinder
     store: Store
 
 
@@ -125,7 +126,7 @@ def run_radar(task: RadarTask) -> RadarOutcome:
     state = "reused"
     if seal is None:
         state = "computed"
-        composite, skipped = build_radar(task.scenes, task.tile.padded(RADAR_HALO_PX), task.settings)
+        composite, skipped = build_radar(task.source, task.scenes, task.tile.padded(RADAR_HALO_PX), task.settings)
         broken = {item.scene_id for item in skipped}
         if not composite.lines:
             return RadarOutcome(task.tile, task.period, state, skipped=skipped)

@@ -19,6 +19,7 @@ from pipeline.config_file import read_config
 from pipeline.disturbance import limits_of
 from pipeline.errors import BadInput, StoreError
 from pipeline.footprint import Layer
+from pipeline.imagery import RadarFinder
 from pipeline.reports import read_register, summary
 from pipeline.runs.assemble import Assembled, assemble
 from pipeline.runs.dating import date_openings
@@ -199,11 +200,12 @@ def _make_maps(
 
 def _make_radar(plan: Plan, store: Store, executor: Executor, reporter: Reporter) -> tuple[RadarOutcome | Failure, ...]:
     """Bring Sentinel-1 of every tile of every period to stored statistics; nothing where the source has none."""
-    if not plan.radar.scenes:
+    source = plan.source
+    if not plan.radar.scenes or not isinstance(source, RadarFinder):
         return ()
     settings = plan.file.config.radar
     tasks = [
-        RadarTask(item.tile, item.period.name, scenes, settings, store)
+        RadarTask(item.tile, item.period.name, scenes, settings, source, store)
         for item, scenes in zip(plan.work, plan.radar.work, strict=True)
     ]
     return tuple(_map(executor, reporter, run_radar, tasks, "radar"))
