@@ -31,13 +31,11 @@ def secrets_in(text: str, node: yaml.Node | None) -> list[str]:
     texts and comments.
     """
     found: dict[int, str] = {}
-    if node is not None:
-        for line, what in _of_node(node):
-            found.setdefault(line, what)
-    for number, row in enumerate(text.splitlines(), start=1):
-        _, sign, comment = row.partition("#")
-        if sign and (what := _of_text(comment)):
-            found.setdefault(number, what)
+    for line, key in _of_node(node) if node is not None else ():
+        found.setdefault(line, key)
+    for line, row in enumerate(text.splitlines(), start=1):
+        if commented := _of_text(row.partition("#")[2]):
+            found.setdefault(line, commented)
     return [f"line {line}: {what}; {REMEDY}" for line, what in sorted(found.items())]
 
 
