@@ -39,8 +39,9 @@ from rasterio.windows import Window
 from pipeline.config import SentinelHubSource
 
 CLIENT_ID, CLIENT_SECRET = "test-client-4f1c", "Zq8-stand-in-secret-71"
-KINDS = ("429", "500", "503", "truncated", "expired", "slow", "reset", "quota")
-# Those that pass; a quota does not. "slow" waits for the asker's timeout and is left out where nothing may wait.
+KINDS = ("429", "500", "503", "truncated", "expired", "slow", "dribble", "reset", "quota", "forbidden")
+# Those that pass and cost no time: "slow" and "dribble" wait for the asker's timeout; a quota does not pass, nor does a
+# second "expired" in a row, so seeded schedules have one at the most of a request.
 PASSING = ("429", "500", "503", "truncated", "expired", "reset")
 TOKEN, SEARCH, PROCESS = "/token", "/api/v1/catalog/1.0.0/search", "/api/v1/process"
 _BANDS = ("B02", "B03", "B04", "B08", "B11", "B12", "SCL")
@@ -85,14 +86,21 @@ class Faults:
         if self._draw is None:
             return ""
         seed, share, kinds, most = self._draw
-        drawn = [
-            "" if (r := Random(f"{seed} {identity} {n}")).random() >= share else r.choice(kinds) for n in range(times)
-        ]
-        return drawn[-1] if sum(map(bool, drawn)) <= most else ""
+        drawn: list[str] = []
+        for n in range(times):
+            random = Random(f"{seed} {identity} {n}")
+            kind = random.choice(kinds) if random.random() < share else ""
+            is_spent = sum(map(bool, drawn)) >= most or (kind == "expired" and kind in drawn)
+            drawn.append("" if is_spent else kind)
+        return drawn[-1]
 
 
 class SentinelHub:
-    """The server; use it as a context. `page` is the largest page of the Catalog, whatever is asked for."""
+    """The server; use it as a context.
+
+    `page` is the largest page of the Catalog, whatever is asked for. `together` Process requests must be under way at
+    once before any is answered.
+    """
 
     def __init__(
         self,
@@ -103,6 +111,7 @@ class SentinelHub:
         retry_after_ms: int = 0,
         token_s: int = 3600,
         secret: str = CLIENT_SECRET,
+        together: int = 0,
     ) -> None:
         self.archive, self.faults = archive, faults or Faults()
         self.page, self.retry_after_ms, self.token_s, self.secret = page, retry_after_ms, token_s, secret
@@ -110,7 +119,7 @@ class SentinelHub:
         self.served: Counter[str] = Counter()
         self.struck: Counter[str] = Counter()
         self.bodies: list[tuple[str, dict]] = []
-        self.in_flight = self.most_in_flight = 0
+        self.meeting = threading.Barrier(together, timeout=10) if together else None
         self.tokens: set[str] = set()
         self.lock = threading.Lock()
         self.closing = threading.Event()
@@ -156,8 +165,6 @@ class _Handler(BaseHTTPRequestHandler):
         with hub.lock:
             hub.asked[identity] += 1
             times = hub.asked[identity]
-            hub.in_flight += 1
-            hub.most_in_flight = max(hub.most_in_flight, hub.in_flight)
         try:
             fault = hub.faults.next(self.path, " ".join(identity), times)
             hub.struck[fault] += bool(fault)
@@ -166,9 +173,6 @@ class _Handler(BaseHTTPRequestHandler):
             self.error(
                 400, {"status": 400, "reason": "Bad Request", "message": str(error), "code": "COMMON_BAD_PAYLOAD"}
             )
-        finally:
-            with hub.lock:
-                hub.in_flight -= 1
 
     def answer(self, fault: str, body: bytes) -> None:
         if fault == "reset":
@@ -180,6 +184,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.error(429, _THROTTLED, {"Retry-After": str(self.hub.retry_after_ms)})
         elif fault == "quota":
             self.error(403, _QUOTA)
+        elif fault == "forbidden":
+            self.error(403, {"status": 403, "reason": "Forbidden", "message": "No access to the collection"})
         elif fault in ("500", "503"):
             self.error(int(fault), {"status": int(fault), "reason": "Error", "message": "overloaded"})
         elif self.path == TOKEN:
@@ -233,6 +239,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def process(self, fault: str, body: dict) -> None:
         self.hub.bodies.append((PROCESS, body))
+        if self.hub.meeting:
+            self.hub.meeting.wait()
         self.whole(fault, processed(self.hub.archive, self.hub.items, body), "image/tiff")
 
     def whole(self, fault: str, content: bytes, kind: str) -> None:
@@ -247,6 +255,14 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault == "slow":
             self.send(200, content[: len(content) // 2], kind, length=len(content))
             self.hub.closing.wait(5)
+            self.close_connection = True
+        elif fault == "dribble":
+            self.send(200, content[:1], kind, length=len(content))
+            for byte in content[1:]:
+                if self.hub.closing.wait(0.02):
+                    break
+                self.wfile.write(bytes([byte]))
+                self.wfile.flush()
             self.close_connection = True
         else:
             self.hub.served[self.path] += 1
