@@ -21,7 +21,7 @@ import socket
 import struct
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -71,6 +71,7 @@ class Faults:
     def __init__(self, lists: Mapping[str, Sequence[str]] | None = None) -> None:
         self._lists = {path: list(kinds) for path, kinds in (lists or {}).items()}
         self._draw: tuple[int, float, tuple[str, ...], int] | None = None
+        self._whenever: tuple[str, Callable[[str, bytes], bool]] | None = None
         self._lock = threading.Lock()
 
     @classmethod
@@ -79,7 +80,16 @@ class Faults:
         faults._draw = seed, share, tuple(kinds), most
         return faults
 
-    def next(self, path: str, identity: str, times: int) -> str:
+    @classmethod
+    def whenever(cls, kind: str, told: Callable[[str, bytes], bool]) -> Faults:
+        """The same for every request of which `told` (path, body) is true."""
+        faults = cls()
+        faults._whenever = kind, told
+        return faults
+
+    def next(self, path: str, identity: str, times: int, body: bytes) -> str:
+        if self._whenever and self._whenever[1](path, body):
+            return self._whenever[0]
         with self._lock:
             if self._lists.get(path):
                 return self._lists[path].pop(0)
@@ -166,7 +176,7 @@ class _Handler(BaseHTTPRequestHandler):
             hub.asked[identity] += 1
             times = hub.asked[identity]
         try:
-            fault = hub.faults.next(self.path, " ".join(identity), times)
+            fault = hub.faults.next(self.path, " ".join(identity), times, body)
             hub.struck[fault] += bool(fault)
             self.answer(fault, body)
         except Refused as error:

@@ -17,7 +17,7 @@ from rasterio.transform import from_origin
 from pipeline import config
 from pipeline.config import Fetch
 from pipeline.errors import SceneRejected, SourceUnavailable
-from pipeline.imagery import BANDS, SCL, FolderSource, RequestCost, check_scene, open_source
+from pipeline.imagery import BANDS, SCL, FolderSource, RequestCost, build_radar, check_scene, open_source
 from pipeline.imagery.radiometry import calibrate
 from pipeline.imagery.sentinelhub import SentinelHubSource
 from pipeline.imagery.sentinelhub_items import overpass_of, relative_orbit
@@ -287,6 +287,30 @@ def test_slices_of_one_pass_share_a_request(tmp_path):
         assert len(hub.processed()) == 1
     assert (looks[0] == looks[1]).all()
     assert set(looks[0].ravel()) == {-800, -1400}
+
+
+def test_statistics_of_backscatter_are_those_from_the_folder(tmp_path):
+    names = []
+    for number, second in enumerate(("00", "25", "50")):
+        level = np.random.default_rng(number).uniform(-14, -6, SHAPE)
+        level[:, 80 - 20 * number :] = np.nan
+        absolute, day = 36001 + 175 * number, f"2021-01-{5 + 12 * number:02d}"
+        stamp = f"{day.replace('-', '')}T1700{second}"
+        names.append(f"S1A_IW_GRDH_1SDV_{stamp}_{stamp}_{absolute:06d}_043966_33NWE")
+        track = relative_orbit(names[-1], date.fromisoformat(day))
+        write_radar(
+            tmp_path, names[-1], f"{day}T17:00:{second}+00:00", level, level - 6, west=WEST, north=NORTH, track=track
+        )
+    settings, made = config.Radar(min_looks=2, surroundings_m=100), []
+    with SentinelHub(tmp_path) as hub:
+        for origin in (SentinelHubSource(hub.settings(), NOW), FolderSource(tmp_path)):
+            scenes = origin.find_radar(EVERYWHERE, *YEARS, "").scenes
+            composite, lost = build_radar(origin, scenes, box(9, 11, 40, 20), settings)
+            assert lost == ()
+            made.append(composite)
+    assert made[0].lines == made[1].lines == ("ascending 054",)
+    assert (made[0].planes == made[1].planes).all()
+    assert len(np.unique(made[0].planes)) > 100
 
 
 def test_other_modes_and_polarisations_are_skipped_with_the_reason(tmp_path):
