@@ -90,12 +90,12 @@ class SentinelHubSource:
         """See Source. Raises AccessRefused too, which no other scene mends."""
         _require_zone(scene, geobox)
         key = overpass_of(scene), tuple(bands), geobox
-        return self._answers.of(key, lambda: self._read(scene, bands, geobox)).copy()
+        return self._answers.of(key, scene.id, lambda: self._read(scene, bands, geobox)).copy()
 
     def read_radar(self, scene: RadarScene, geobox: GeoBox) -> NDArray[np.int16]:
         """See RadarFinder. Raises AccessRefused too."""
         key = overpass_of(scene), scene.orbit, geobox
-        return self._answers.of(key, lambda: self._read_radar(scene, geobox)).copy()
+        return self._answers.of(key, scene.id, lambda: self._read_radar(scene, geobox)).copy()
 
     def overview(self, scene: Scene, bands: Sequence[str], side_px: int) -> NDArray[np.uint16]:
         """See Source; at most 256 pixels a side."""
