@@ -22,9 +22,11 @@ from pipeline.imagery.radiometry import calibrate
 from pipeline.imagery.sentinelhub import SentinelHubSource
 from pipeline.imagery.sentinelhub_items import overpass_of, relative_orbit
 from pipeline.imagery.stack import greenest_look, read_stack
+from pipeline.simulation.archive import make_archive
 from tests.radar_scenes import write_radar
 from tests.scenes import write_scene
 from tests.sentinelhub_server import PROCESS, SEARCH, SentinelHub
+from tests.test_simulation_archive import small
 
 EVERYWHERE = (-180.0, -90.0, 180.0, 90.0)
 YEARS = (date(2015, 1, 1), date(2030, 1, 1))
@@ -359,6 +361,27 @@ def test_elevation_is_read_on_the_lattice_and_unknown_ground_is_nan(archive, tmp
     assert got.dtype == np.float32
     assert np.isnan(got[:, :4]).all()
     assert (got[:, 4:] == heights[5:25, 6:32]).all()
+
+
+def test_a_simulated_archive_reads_alike_from_the_folder_and_from_the_server(tmp_path):
+    # Its 20 m bands begin on odd lattice pixels of the window, and some of its products carry the offset.
+    root = make_archive(small(asset_keys="common", dry_looks=1), tmp_path / "archive")
+    folder = FolderSource(root)
+    window = GeoBox.from_bbox((622_530, 522_130, 622_530 + 710, 522_130 + 430), crs="EPSG:32633", shape=(43, 71))
+    with SentinelHub(root) as hub:
+        source = SentinelHubSource(hub.settings(), NOW)
+        here, there = scenes_of(folder), scenes_of(source)
+        assert [s.acquired for s in here] == [s.acquired for s in there]
+        assert [s.baseline for s in here] == [s.baseline for s in there]
+        assert {s.offset for s in here} == {0, -1000}
+        assert there[0].id.startswith("S2")
+        assert there[0].id.endswith(".SAFE")
+        for a, b in zip(
+            vars(read_stack(folder, here, window, 2)[0]).values(),
+            vars(read_stack(source, there, window, 2)[0]).values(),
+            strict=True,
+        ):
+            assert (a == b).all()
 
 
 # --- cost, and travelling

@@ -24,7 +24,7 @@ from pipeline.imagery.sentinelhub_client import Unusable
 MOST_PX = 2500  # a side of one answer, the limit of the Process API
 DB_OFFSET = 10_000
 Box = tuple[float, float, float, float]
-# Granules of one overpass over a tile are seconds apart, another satellite on its way ten minutes or more.
+# Granules of one overpass over a tile are seconds apart; another satellite comes minutes later.
 _AROUND = timedelta(minutes=2)
 
 _OPTICAL = """//VERSION=3
