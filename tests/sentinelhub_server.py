@@ -195,7 +195,15 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault == "quota":
             self.error(403, _QUOTA)
         elif fault == "forbidden":
-            self.error(403, {"status": 403, "reason": "Forbidden", "message": "No access to the collection"})
+            self.error(
+                403,
+                {
+                    "status": 403,
+                    "reason": "Forbidden",
+                    "message": "No access to the collection",
+                    "code": "COMMON_INSUFFICIENT_PERMISSIONS",
+                },
+            )
         elif fault in ("500", "503"):
             self.error(int(fault), {"status": int(fault), "reason": "Error", "message": "overloaded"})
         elif self.path == TOKEN:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pickle
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 from rasterio.transform import from_origin
 
@@ -20,7 +23,7 @@ from pipeline.errors import SceneRejected, SourceUnavailable
 from pipeline.imagery import BANDS, SCL, FolderSource, RequestCost, build_radar, check_scene, open_source
 from pipeline.imagery.radiometry import calibrate
 from pipeline.imagery.sentinelhub import SentinelHubSource
-from pipeline.imagery.sentinelhub_items import overpass_of, relative_orbit
+from pipeline.imagery.sentinelhub_items import overpass_of, radar_scene_of, relative_orbit, scene_of, unwanted_radar
 from pipeline.imagery.stack import greenest_look, read_stack
 from pipeline.simulation.archive import make_archive
 from tests.radar_scenes import write_radar
@@ -141,6 +144,39 @@ def test_items_that_make_no_sense_are_reported_with_the_reason(source, hub):
     assert [(s.reason, s.failed) for s in found.skipped] == [("the item's id is not a short printable text", True)]
 
 
+WEIRD = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=9),
+    st.sampled_from(([], {}, [[]], "9999-12-31T23:59:59Z", "2026-06-12", "_N0400_R001_", "S1C_", 10**400)),
+)
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None)
+def test_whatever_an_item_of_the_catalogue_says_it_is_a_scene_or_rejected(data):
+    item = {
+        "id": "S1C_IW_GRDH_1SDV_20260101T000000_20260101T000025_005847_000001_ABCD",
+        "bbox": [15, 4, 16, 5],
+        "properties": {
+            "datetime": "2026-01-01T00:00:00Z",
+            "platform": "sentinel-1c",
+            "proj:epsg": 32633,
+            "eo:cloud_cover": 3,
+            "sat:orbit_state": "ascending",
+            "sar:instrument_mode": "IW",
+            "s1:polarization": "DV",
+        },
+    }
+    for owner in data.draw(st.lists(st.sampled_from((item, item["properties"])), min_size=1, max_size=3)):
+        owner[data.draw(st.sampled_from(sorted(owner)))] = data.draw(WEIRD)
+    for make in (lambda told: scene_of(told, "sentinel-2-l2a"), radar_scene_of, unwanted_radar):
+        with contextlib.suppress(SceneRejected):
+            assert make(item) != ""
+
+
 # --- pixels
 
 
@@ -174,11 +210,11 @@ def test_one_request_asks_for_the_bands_on_the_lattice_and_nothing_is_interpolat
 
 
 def test_composites_and_season_looks_use_the_same_form(archive, source, hub):
-    window, settings = box(3, 2, 30, 20), config.Imagery()
+    window, rules = box(3, 2, 30, 20), config.Imagery()
     for origin in (source, FolderSource(archive)):
         scenes = scenes_of(origin)
         stack, lost = read_stack(origin, scenes, window, 2)
-        greenest, count, gone = greenest_look(origin, scenes, (), window, settings, 2)
+        greenest, count, gone = greenest_look(origin, scenes, (), window, rules, 2)
         assert lost == gone == ()
         if origin is source:
             first = stack, greenest, count
@@ -303,11 +339,11 @@ def test_statistics_of_backscatter_are_those_from_the_folder(tmp_path):
         write_radar(
             tmp_path, names[-1], f"{day}T17:00:{second}+00:00", level, level - 6, west=WEST, north=NORTH, track=track
         )
-    settings, made = config.Radar(min_looks=2, surroundings_m=100), []
+    rules, made = config.Radar(min_looks=2, surroundings_m=100), []
     with SentinelHub(tmp_path) as hub:
         for origin in (SentinelHubSource(hub.settings(), NOW), FolderSource(tmp_path)):
             scenes = origin.find_radar(EVERYWHERE, *YEARS, "").scenes
-            composite, lost = build_radar(origin, scenes, box(9, 11, 40, 20), settings)
+            composite, lost = build_radar(origin, scenes, box(9, 11, 40, 20), rules)
             assert lost == ()
             made.append(composite)
     assert made[0].lines == made[1].lines == ("ascending 054",)
@@ -414,7 +450,7 @@ def test_the_source_travels_and_its_copies_share_one_token(source, hub):
 
 
 def test_the_config_names_the_source(tmp_path):
-    settings = config.SentinelHubSource(kind="sentinelhub", deployment="commercial")
-    source = open_source(settings, tmp_path, Fetch())
+    named = config.SentinelHubSource(kind="sentinelhub", deployment="commercial")
+    source = open_source(named, tmp_path, Fetch())
     assert isinstance(source, SentinelHubSource)
-    assert source.settings == settings
+    assert source.settings == named

@@ -21,13 +21,9 @@ from pipeline import config
 from pipeline.errors import AccessRefused, SceneRejected, SourceUnavailable
 from pipeline.imagery import sentinelhub_scripts as scripts
 from pipeline.imagery.answers import SharedAnswers
-from pipeline.imagery.processing_units import SampleFormat, processing_units
 from pipeline.imagery.radar_items import RadarList, RadarScene, distinct
-from pipeline.imagery.radar_raster import HIGHEST_DB, LOWEST_DB, RADAR_NODATA
 from pipeline.imagery.raster import epsg_of
 from pipeline.imagery.scene import (
-    NODATA,
-    SCL,
     Bbox,
     RequestCost,
     Scene,
@@ -51,8 +47,6 @@ S = TypeVar("S", Scene, RadarScene)
 _PAGE = 100
 _MOST_ITEMS = 20_000
 _OVERVIEW_PX = 256  # a side; the dark floor needs no more, and more would be paid for
-# A saturated pixel is stored as 65535, and less the offset of 1000 when that was taken out.
-_SATURATED = NODATA - 1000
 
 
 class SentinelHubSource:
@@ -111,7 +105,7 @@ class SentinelHubSource:
             planes = self._ask(
                 scripts.optical_script(bands), data, scene.epsg, box, (height, width), len(bands) + 1, "uint16"
             )
-        return _stored(planes, bands)
+        return scripts.reflectance_of(planes, bands)
 
     def read_elevation(self, geobox: GeoBox) -> NDArray[np.float32]:
         """Height above the geoid in metres, (y, x); NaN where it is not known. Sea without a model is told as 0.
@@ -133,11 +127,11 @@ class SentinelHubSource:
 
     def cost(self, scene: Scene, n_bands: int, shape: tuple[int, int]) -> RequestCost:
         """What one `read` of so many bands (SCL among them) on rows and columns costs, before it is sent."""
-        return _cost(shape, n_bands, n_bands + 1, "UINT16", terrain=False)
+        return scripts.cost_of(shape, n_bands, n_bands + 1)
 
     def radar_cost(self, scene: RadarScene, shape: tuple[int, int]) -> RequestCost:
         """What one `read_radar` costs."""
-        return _cost(shape, 2, 2, "UINT16", terrain=True)
+        return scripts.cost_of(shape, 2, 2, terrain_corrected=True)
 
     @property
     def _client(self) -> HubClient:
@@ -193,15 +187,12 @@ class SentinelHubSource:
         data = scripts.optical_data(self.settings.collection, scene.acquired)
         with _as_rejection():
             planes = self._on_lattice(scripts.optical_script(bands), data, geobox, len(bands) + 1, "uint16")
-        return _stored(planes, bands)
+        return scripts.reflectance_of(planes, bands)
 
     def _read_radar(self, scene: RadarScene, geobox: GeoBox) -> NDArray[np.int16]:
         data = scripts.radar_data(RADAR_COLLECTION, scene.acquired, scene.orbit)
         with _as_rejection():
-            planes = self._on_lattice(scripts.radar_script(), data, geobox, 2, "uint16").astype(np.int32)
-        decibels = planes - scripts.DB_OFFSET
-        good = (planes > 0) & (decibels >= LOWEST_DB * 100) & (decibels <= HIGHEST_DB * 100)
-        return np.where(good, decibels, RADAR_NODATA).astype(np.int16)
+            return scripts.backscatter_of(self._on_lattice(scripts.radar_script(), data, geobox, 2, "uint16"))
 
     def _on_lattice(self, script: str, data: dict[str, Any], geobox: GeoBox, count: int, dtype: str) -> NDArray[Any]:
         """Planes (count, y, x) on a lattice geobox, asked for in parts where it is larger than an answer may be."""
@@ -245,28 +236,6 @@ def _require_zone(scene: Scene, geobox: GeoBox) -> None:
         raise SceneRejected(
             f"lies in EPSG:{scene.epsg}, the tile in EPSG:{epsg_of(geobox)}; grids of two zones are never combined"
         )
-
-
-def _stored(planes: NDArray[np.uint16], bands: Sequence[str]) -> NDArray[np.uint16]:
-    """Bands (band, y, x) without the data mask that is the last plane: 0 is no data, measured zeros are 1."""
-    numbers, mask = planes[:-1], planes[-1] > 0
-    stored = np.where(mask, np.maximum(numbers, 1), 0).astype(np.uint16)
-    stored[stored >= _SATURATED] = NODATA
-    if SCL in bands:
-        # It has its own no data, and cloud too bright to be measured is classified all the same.
-        stored[bands.index(SCL)] = numbers[bands.index(SCL)]
-    return stored
-
-
-def _cost(
-    shape: tuple[int, int], bands: int, planes: int, sample_format: SampleFormat, *, terrain: bool
-) -> RequestCost:
-    total = RequestCost()
-    for rows, cols in scripts.blocks(shape):
-        height, width = rows.stop - rows.start, cols.stop - cols.start
-        units = processing_units(width, height, bands, sample_format, terrain_corrected=terrain)
-        total += RequestCost(1, units, planes * height * width * 2)
-    return total
 
 
 def _printable(item: dict[str, Any]) -> str:

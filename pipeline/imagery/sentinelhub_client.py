@@ -34,7 +34,7 @@ _CHUNK = 1 << 16
 _SLOWEST_BYTES_S = 1024  # slower than that for longer than the timeout is as good as silent
 _MOST_JSON = 1 << 26
 _TOKEN_LEFT_S = 60.0
-_QUOTA = re.compile(r"insufficient|quota", re.IGNORECASE)
+_QUOTA = re.compile(r"insufficient[ _](processing|request)|quota", re.IGNORECASE)
 _PASSING = (
     requests.ConnectionError,
     requests.Timeout,
@@ -170,7 +170,7 @@ class HubClient(SentinelHubDownloadClient):
                 reason, wait = unauthorised(said), 0.0
             elif answer.status == 403 or (answer.status == 429 and _QUOTA.search(said)):
                 raise AccessRefused(self._refusal(said))
-            elif answer.status == 429 or answer.status >= 500:
+            elif answer.status in (408, 429) or answer.status >= 500:
                 reason = f"HTTP {answer.status} {said}".strip()
                 wait = max(wait, _asked_wait_s(answer))
                 if answer.status == 429:

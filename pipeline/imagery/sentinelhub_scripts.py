@@ -1,4 +1,4 @@
-"""What the Process API is asked: the script, the place on the lattice, and how the TIFF that comes back is read."""
+"""What the Process API is asked: script, place on the lattice and cost; and how the TIFF that comes back is read."""
 
 from __future__ import annotations
 
@@ -18,11 +18,16 @@ from sentinelhub.constants import CRS, MimeType
 from sentinelhub.download.models import DownloadRequest
 from sentinelhub.geometry import BBox
 
+from pipeline.imagery.processing_units import processing_units
+from pipeline.imagery.radar_raster import DB_SCALE, HIGHEST_DB, LOWEST_DB, RADAR_NODATA
 from pipeline.imagery.raster import GDAL
+from pipeline.imagery.scene import NODATA, SCL, RequestCost
 from pipeline.imagery.sentinelhub_client import Unusable
 
 MOST_PX = 2500  # a side of one answer, the limit of the Process API
 DB_OFFSET = 10_000
+# A saturated pixel is stored as 65535, and less the offset of 1000 when that was taken out.
+_SATURATED = NODATA - 1000
 Box = tuple[float, float, float, float]
 # Granules of one overpass over a tile are seconds apart; another satellite comes minutes later.
 _AROUND = timedelta(minutes=2)
@@ -163,6 +168,34 @@ def planes_of(content: bytes, count: int, shape: tuple[int, int], dtype: str) ->
             return planes
     except (RasterioError, OSError, ValueError):
         raise Unusable("a TIFF that is not whole") from None
+
+
+def reflectance_of(planes: NDArray[np.uint16], bands: Sequence[str]) -> NDArray[np.uint16]:
+    """Bands (band, y, x) of an optical answer, whose last plane is the data mask: 0 is no data, a measured 0 is 1."""
+    numbers, mask = planes[:-1], planes[-1] > 0
+    stored = np.where(mask, np.maximum(numbers, 1), 0).astype(np.uint16)
+    stored[stored >= _SATURATED] = NODATA
+    if SCL in bands:
+        # It has its own no data, and cloud too bright to be measured is classified all the same.
+        stored[bands.index(SCL)] = numbers[bands.index(SCL)]
+    return stored
+
+
+def backscatter_of(planes: NDArray[np.uint16]) -> NDArray[np.int16]:
+    """VV and VH of a radar answer (2, y, x) in dB x 100; -32768 where there is none."""
+    decibels = planes.astype(np.int32) - DB_OFFSET
+    good = (planes > 0) & (decibels >= LOWEST_DB * DB_SCALE) & (decibels <= HIGHEST_DB * DB_SCALE)
+    return np.where(good, decibels, RADAR_NODATA).astype(np.int16)
+
+
+def cost_of(shape: tuple[int, int], bands: int, planes: int, *, terrain_corrected: bool = False) -> RequestCost:
+    """What rows and columns of so many input bands cost, as planes of 16 bits; bytes are those before compression."""
+    total = RequestCost()
+    for rows, cols in blocks(shape):
+        height, width = rows.stop - rows.start, cols.stop - cols.start
+        units = processing_units(width, height, bands, "UINT16", terrain_corrected=terrain_corrected)
+        total += RequestCost(1, units, planes * height * width * 2)
+    return total
 
 
 def most_bytes(count: int, shape: tuple[int, int], dtype: str) -> int:
