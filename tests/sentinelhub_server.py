@@ -177,7 +177,8 @@ class _Handler(BaseHTTPRequestHandler):
             times = hub.asked[identity]
         try:
             fault = hub.faults.next(self.path, " ".join(identity), times, body)
-            hub.struck[fault] += bool(fault)
+            with hub.lock:
+                hub.struck[fault] += bool(fault)
             self.answer(fault, body)
         except Refused as error:
             self.error(
@@ -234,11 +235,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def search(self, fault: str, body: dict) -> None:
         self.hub.bodies.append((SEARCH, body))
-        (collection,), limit, start = (
-            body["collections"],
-            min(body.get("limit", 10), self.hub.page),
-            body.get("next", 0),
-        )
+        (collection,), start = body["collections"], body.get("next", 0)
+        limit = min(body.get("limit", 10), self.hub.page)
         first, last = (datetime.fromisoformat(text) for text in body["datetime"].split("/"))
         found = [
             item
@@ -283,7 +281,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.flush()
             self.close_connection = True
         else:
-            self.hub.served[self.path] += 1
+            with self.hub.lock:
+                self.hub.served[self.path] += 1
             self.send(200, content, kind)
 
     def send(

@@ -84,7 +84,7 @@ def test_what_does_not_pass_costs_the_scene_after_as_many_attempts_as_are_allowe
 
 @pytest.mark.parametrize("kind", SLOW)
 def test_an_answer_that_stops_or_trickles_is_given_up_and_asked_for_again(archive, clean, kind):
-    impatient = Fetch(attempts=2, longest_wait_s=0, timeout_s=1)
+    impatient = Fetch(attempts=2, longest_wait_s=0, timeout_s=1.5)
     with SentinelHub(archive, Faults({PROCESS: [kind]})) as hub:
         assert (read(hub, impatient) == clean).all()
         assert asked(hub, PROCESS) == [2]
