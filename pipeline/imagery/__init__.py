@@ -21,6 +21,7 @@ from pipeline.imagery.scene import (
     Asset,
     Bbox,
     Finder,
+    RequestCost,
     Scene,
     SceneList,
     Skipped,
@@ -47,6 +48,7 @@ __all__ = [
     "RadarFinder",
     "RadarList",
     "RadarScene",
+    "RequestCost",
     "Scene",
     "SceneList",
     "Shift",
@@ -72,6 +74,11 @@ def open_source(settings: config.SourceConfig, base: Path, fetch: config.Fetch) 
     """
     if isinstance(settings, config.StacSource):
         return StacSource(settings.url, settings.collections, settings.assets, fetch)
+    if isinstance(settings, config.SentinelHubSource):
+        # Loaded with what it needs only where it is used.
+        from pipeline.imagery.sentinelhub import SentinelHubSource
+
+        return SentinelHubSource(settings, fetch)
     if isinstance(settings, config.FolderSource):
         return FolderSource(base / settings.path, None if settings.offset == "metadata" else int(settings.offset))
     if settings.archive is None or not (base / settings.archive).is_dir():

@@ -79,6 +79,22 @@ class SceneList:
     skipped: tuple[Skipped, ...] = ()
 
 
+@dataclass(frozen=True)
+class RequestCost:
+    """What reading costs at a source: requests, processing units where it counts them, bytes about to come."""
+
+    requests: int = 0
+    processing_units: float = 0.0
+    bytes: int = 0
+
+    def __add__(self, other: RequestCost) -> RequestCost:
+        return RequestCost(
+            self.requests + other.requests,
+            self.processing_units + other.processing_units,
+            self.bytes + other.bytes,
+        )
+
+
 class Finder(Protocol):
     """What answers which scenes there are."""
 
