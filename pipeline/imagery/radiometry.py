@@ -22,6 +22,7 @@ from pipeline.imagery.scene import BANDS, NODATA, SCL, Bbox, Scene, Source
 
 OFFSET = -1000
 _FIRST_WITH_OFFSET = (4, 0)
+_UNKNOWN_BASELINE = "99.99"
 _APPLIED = ("earthsearch:boa_offset_applied", "sentinel:boa_offset_applied")
 _BASELINES = ("s2:processing_baseline", "sentinel:processing_baseline", "processing:version")
 _NAMES = ("s2:product_uri", "sentinel:product_id")
@@ -78,18 +79,25 @@ def decide_offset(
     """Offset of a STAC item whose six bands are the asset dictionaries `assets` (by band name).
 
     What speaks of the files themselves goes before what speaks of the product they were made from:
-    1. a flag that the offset was taken out already: 0, whatever else is declared;
+    1. a flag that the offset was taken out already: 0, whatever else is declared, unless the files are the provider's
+       JPEG 2000, from which nobody took it;
     2. SAFE metadata beside the files: BOA_ADD_OFFSET, or 0 without one;
     3. the `offset` that the assets declare, except a 0 beside a flag that the offset was not taken out;
-    4. the processing baseline: -1000 from 04.00 on.
+    4. the processing baseline: -1000 from 04.00 on; 99.99 (Sen2Cor at home) tells nothing.
     Contradictions are named in the reason; `check_scene` holds the decision against the pixels.
     Raises SceneRejected if nothing decides, or the assets disagree among themselves.
     """
     properties = item.get("properties") or {}
     baseline = safe.baseline if safe else baseline_of(item)
-    by_baseline = None if baseline is None else _offset_of_baseline(baseline)
+    by_baseline = None if baseline in (None, _UNKNOWN_BASELINE) else _offset_of_baseline(baseline)
     declared = _declared(assets)
+    # Earth Search offers the products' own files beside those that it wrote, and flags the latter.
+    originals = {_is_jpeg2000(assets[band]) for band in BANDS if band in assets}
     flag = next((key for key in _APPLIED if isinstance(properties.get(key), bool)), None)
+    if flag and properties[flag] and by_baseline and originals == {True, False}:
+        raise SceneRejected(f"{flag} is true, but some of its bands are JPEG 2000, from which nobody took the offset")
+    if originals == {True}:
+        flag = None
 
     if flag and properties[flag]:
         return _decided(0, f"{flag} is true", declared=declared)
@@ -110,7 +118,7 @@ def decide_offset(
 def _decided(offset: int, reason: str, *, declared: int | None = None, baseline: str | None = None) -> OffsetDecision:
     if declared is not None and declared != offset:
         reason += f", although the assets declare offset {declared / 10000:g}"
-    if baseline is not None and _offset_of_baseline(baseline) != offset:
+    if baseline not in (None, _UNKNOWN_BASELINE) and _offset_of_baseline(baseline) != offset:
         reason += f", although the processing baseline is {baseline}"
     return OffsetDecision(offset, reason)
 
@@ -118,6 +126,10 @@ def _decided(offset: int, reason: str, *, declared: int | None = None, baseline:
 def _offset_of_baseline(baseline: str) -> int:
     major, minor = baseline.split(".")
     return OFFSET if (int(major), int(minor)) >= _FIRST_WITH_OFFSET else 0
+
+
+def _is_jpeg2000(asset: Mapping[str, Any]) -> bool:
+    return str(asset.get("href", "")).lower().partition("?")[0].endswith(".jp2")
 
 
 def _declared(assets: Mapping[str, Mapping[str, Any]]) -> int | None:
