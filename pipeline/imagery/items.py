@@ -181,15 +181,16 @@ def _require_l2a(properties: Mapping[str, Any], product: str) -> None:
 def _processed(properties: Mapping[str, Any], product: str) -> str:
     """When the product was made, ISO in UTC; when its item was written only where nothing tells more."""
     for key in ("s2:generation_time", "processing:datetime"):
-        if made := _iso(text_of(properties, key)):
+        if made := iso_time(text_of(properties, key)):
             return made
     match = _SENSING.search(product)
     if match:
         return datetime.strptime(match[3], "%Y%m%dT%H%M%S").replace(tzinfo=UTC).isoformat()
-    return _iso(text_of(properties, "updated", "created"))
+    return iso_time(text_of(properties, "updated", "created"))
 
 
-def _iso(text: str) -> str:
+def iso_time(text: str) -> str:
+    """An RFC 3339 time as ISO in UTC, so that times compare as texts; empty for anything else."""
     try:
         return parse_time(text).isoformat()
     except (ValueError, OverflowError):

@@ -14,6 +14,7 @@ from rasterio.warp import reproject, transform_bounds
 from rasterio.windows import Window
 
 from pipeline.errors import SceneRejected
+from pipeline.imagery.access import OPEN, Access
 from pipeline.imagery.radar_items import Backscatter, RadarScene
 from pipeline.imagery.raster import epsg_of, opened, short_name
 
@@ -25,18 +26,18 @@ _MARGIN_PX = 2  # that bilinear interpolation reads around a window
 _MOST_WINDOW_PX = 1 << 25
 
 
-def read_polarisations(scene: RadarScene, geobox: GeoBox) -> NDArray[np.int16]:
+def read_polarisations(scene: RadarScene, geobox: GeoBox, access: Access = OPEN) -> NDArray[np.int16]:
     """Both polarisations of a scene whose bands are files, (2, y, x); see RadarFinder.read_radar."""
-    return np.stack([read_backscatter(band, geobox) for band in scene.bands])
+    return np.stack([read_backscatter(band, geobox, access) for band in scene.bands])
 
 
-def read_backscatter(band: Backscatter, geobox: GeoBox) -> NDArray[np.int16]:
+def read_backscatter(band: Backscatter, geobox: GeoBox, access: Access = OPEN) -> NDArray[np.int16]:
     """One polarisation on a lattice geobox, (y, x), dB x 100; -32768 outside the file and where it has no data.
 
     A grid of whole lattice pixels is read as it is (coarser pixels repeated); any other is interpolated in linear
     power, because a mean of decibels is no mean of backscatter. Raises SceneRejected.
     """
-    with opened(band.href) as src:
+    with opened(band.href, access) as src:
         _require_backscatter(src, band)
         to_source = ~src.transform * geobox.affine
         if src.crs is None:
@@ -61,6 +62,11 @@ def to_power(backscatter: NDArray[np.int16]) -> NDArray[np.float64]:
 
 
 def _require_backscatter(src: DatasetReader, band: Backscatter) -> None:
+    if src.crs is None and src.gcps[0]:
+        raise SceneRejected(
+            f"{short_name(band.href)} has ground control points and no grid: a raw ground-range product (GRD), not "
+            "calibrated, not corrected for terrain; give radiometrically terrain-corrected backscatter (RTC)"
+        )
     kind = np.dtype(src.dtypes[0]).kind
     if kind not in "iuf" or (kind != "f" and not band.in_db):
         raise SceneRejected(

@@ -17,6 +17,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from pipeline.errors import SceneRejected
+from pipeline.imagery.raster import is_jpeg2000
 from pipeline.imagery.safe import SafeMetadata
 from pipeline.imagery.scene import BANDS, NODATA, SCL, Bbox, Scene, Source
 
@@ -92,7 +93,7 @@ def decide_offset(
     by_baseline = None if baseline in (None, _UNKNOWN_BASELINE) else _offset_of_baseline(baseline)
     declared = _declared(assets)
     # Earth Search offers the products' own files beside those that it wrote, and flags the latter.
-    originals = {_is_jpeg2000(assets[band]) for band in BANDS if band in assets}
+    originals = {is_jpeg2000(str(assets[band].get("href"))) for band in BANDS if band in assets}
     flag = next((key for key in _APPLIED if isinstance(properties.get(key), bool)), None)
     if flag and properties[flag] and by_baseline and originals == {True, False}:
         raise SceneRejected(f"{flag} is true, but some of its bands are JPEG 2000, from which nobody took the offset")
@@ -126,10 +127,6 @@ def _decided(offset: int, reason: str, *, declared: int | None = None, baseline:
 def _offset_of_baseline(baseline: str) -> int:
     major, minor = baseline.split(".")
     return OFFSET if (int(major), int(minor)) >= _FIRST_WITH_OFFSET else 0
-
-
-def _is_jpeg2000(asset: Mapping[str, Any]) -> bool:
-    return str(asset.get("href", "")).lower().partition("?")[0].endswith(".jp2")
 
 
 def _declared(assets: Mapping[str, Mapping[str, Any]]) -> int | None:

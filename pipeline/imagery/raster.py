@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from pipeline.areas.lattice import PIXEL_M
-from pipeline.errors import LatticeMismatch, SceneRejected
+from pipeline.errors import HrefRefused, LatticeMismatch, SceneRejected
+from pipeline.imagery.access import OPEN, Access, unsigned
 
 GDAL = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
@@ -38,6 +40,8 @@ LOWEST = -2000.0
 _COARSEST_M = 60
 # A window costs whole blocks; a file that is one huge block would be read in full for each.
 _MOST_BLOCK_PX = 1 << 26
+_MOST_WHOLE_PX = 1 << 27
+_REFUSED = re.compile(r"\b(401|403|409)\b|AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch")
 
 
 @dataclass(frozen=True)
@@ -53,16 +57,29 @@ class Grid:
 
 
 @contextmanager
-def opened(href: str) -> Iterator[DatasetReader]:
-    """An open GeoTIFF (or JPEG 2000, by its name); SceneRejected names a file that does not open or breaks."""
+def opened(href: str, access: Access = OPEN, **options: str) -> Iterator[DatasetReader]:
+    """An open GeoTIFF (or JPEG 2000, by its name); SceneRejected names a file that does not open or breaks.
+
+    `access` turns the address into what is opened; HrefRefused says that this did not suffice. `options` are those of
+    the driver.
+    """
+    place, settings = access.opening(href)
     # No other format is tried: a VRT would let one file name others.
-    driver = "JP2OpenJPEG" if urlsplit(href).path.lower().endswith(".jp2") else "GTiff"
+    driver = "JP2OpenJPEG" if is_jpeg2000(href) else "GTiff"
     try:
-        with rasterio.Env(**GDAL), rasterio.open(href, driver=driver) as src:
+        with rasterio.Env(**{**GDAL, **settings}), rasterio.open(place, driver=driver, **options) as src:
             yield src
     except (RasterioError, OSError) as error:
-        found = _line(str(error).replace(href, short_name(href)))
-        raise SceneRejected(f"{short_name(href)} cannot be read ({found}); fetch the file again") from error
+        said = " ".join(str(e) for e in (error, error.__cause__) if e)
+        found = _line(unsigned(str(error).replace(place, short_name(href))))
+        reason = f"{short_name(href)} cannot be read ({found}); fetch the file again"
+        # Neither error holds a signature, but the chain to what GDAL said does.
+        raise HrefRefused(reason, href) if _REFUSED.search(said) else SceneRejected(reason) from None
+
+
+def is_jpeg2000(href: str) -> bool:
+    """Whether a file is JPEG 2000, by its name."""
+    return (urlsplit(href).path if "://" in href else href).lower().endswith(".jp2")
 
 
 def grid_of(src: DatasetReader) -> Grid:
@@ -110,13 +127,14 @@ def read_window(
     out: NDArray[np.uint16],
     *,
     is_class: bool = False,
+    access: Access = OPEN,
 ) -> None:
     """Lay bands of one file on a lattice geobox: fills `out` (band, y, x), 0 outside the file and where it has no data.
 
     Pixels of 20 m or more are repeated (nearest). Raises SceneRejected if the file cannot be laid on the geobox.
     """
     height, width = geobox.shape
-    with opened(href) as src:
+    with opened(href, access) as src:
         grid = grid_of(src)
         if grid.epsg != epsg_of(geobox):
             raise SceneRejected(
@@ -147,10 +165,16 @@ def read_window(
     out[:, r0 - row : r1 - row, c0 - col : c1 - col] = stored[:, top : top + r1 - r0, left : left + c1 - c0]
 
 
-def read_thinned(href: str, index: int, scale: float, side_px: int, *, is_class: bool = False) -> NDArray[np.uint16]:
+def read_thinned(
+    href: str, index: int, scale: float, side_px: int, *, is_class: bool = False, access: Access = OPEN
+) -> NDArray[np.uint16]:
     """One whole band thinned to at most `side_px` a side (from overviews where the file has them), (y, x)."""
-    with opened(href) as src:
+    # The overviews of JPEG 2000 are averages, which of two classes make a third.
+    options = {"OVERVIEW_LEVEL": "NONE"} if is_class and is_jpeg2000(href) else {}
+    with opened(href, access, **options) as src:
         grid_of(src)
+        if options and src.height * src.width > _MOST_WHOLE_PX:
+            raise SceneRejected(f"{short_name(href)} has {src.height} x {src.width} pixels; no granule is so large")
         shrink = max(src.height, src.width, side_px) / side_px
         shape = max(1, round(src.height / shrink)), max(1, round(src.width / shrink))
         raw = src.read(index, out_shape=shape)
@@ -179,8 +203,13 @@ def as_stored(raw: NDArray[Any], nodata: float | None, scale: float, *, is_class
 
 
 def short_name(href: str) -> str:
-    """A remote address, or the last two parts of a local path: reasons read alike on every machine."""
-    return _line(href if "://" in href else "/".join(PurePath(href).parts[-2:]))
+    """A remote address without its query, or the last two parts of a local path: reasons read alike everywhere."""
+    if "://" not in href:
+        return _line("/".join(PurePath(href).parts[-2:]))
+    # A query may be a signature, and what stands before an @ a password.
+    scheme, _, rest = href.partition("?")[0].partition("://")
+    host, slash, path = rest.partition("/")
+    return _line(f"{scheme}://{host.rpartition('@')[2]}{slash}{path}")
 
 
 def _line(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Protocol
 
 import numpy as np
@@ -166,7 +166,7 @@ def _tile(scene: Scene) -> str:
 def _strip(scene: Scene) -> datetime | None:
     """When the datastrip of a scene begins, where its granule says so."""
     try:
-        return datetime.strptime(scene.granule.partition(" ")[2], "%Y%m%dT%H%M%S")
+        return datetime.strptime(scene.granule.partition(" ")[2], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
     except ValueError:
         return None
 
@@ -193,9 +193,7 @@ def _replaces(kept: Scene, scene: Scene) -> bool:
 def _share_within(box: Bbox, other: Bbox) -> float:
     """Share of a lon/lat box that lies in another."""
     south, north = max(box[1], other[1]), min(box[3], other[3])
-    width = sum(
-        max(min(p[1], q[1]) - max(p[0], q[0]), 0.0) for p in _lon_spans(box) for q in _lon_spans(other)
-    )
+    width = sum(max(min(p[1], q[1]) - max(p[0], q[0]), 0.0) for p in _lon_spans(box) for q in _lon_spans(other))
     whole = sum(p[1] - p[0] for p in _lon_spans(box)) * (box[3] - box[1])
     return width * max(north - south, 0.0) / whole if whole > 0 else float(touches(box, other))
 

@@ -26,6 +26,7 @@ from pipeline.imagery import (
     touches,
 )
 from pipeline.runs.keys import radar_key
+from pipeline.runs.searches import joined_boxes, joined_spans
 from pipeline.runs.store import Store
 
 RADAR = "radar"
@@ -60,11 +61,8 @@ def plan_radar(
     found: dict[str, RadarScene] = {}
     skipped: dict[Skipped, None] = {}
     spans = [(period.start, min(period.end, as_of)) for period in periods]
-    for area in file.areas:
-        west, south, east, north = area.geometry.bounds
-        low, high = max(west - _AROUND_DEG, -180.0), min(east + _AROUND_DEG, 180.0)
-        reach = low, south - _AROUND_DEG, high, north + _AROUND_DEG
-        for start, end in spans:
+    for reach in joined_boxes([area.geometry.bounds for area in file.areas], _AROUND_DEG):
+        for start, end in joined_spans(spans):
             try:
                 answer = source.find_radar(reach, start, end, settings.collection)
             except SourceUnavailable as error:
