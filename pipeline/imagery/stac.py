@@ -23,7 +23,8 @@ from pipeline.imagery.items import scene_from_item
 from pipeline.imagery.radar_items import RadarList, RadarScene, distinct, is_radar, radar_from_item, unwanted
 from pipeline.imagery.radar_raster import read_polarisations
 from pipeline.imagery.reading import overview_assets, read_assets
-from pipeline.imagery.scene import Bbox, Scene, SceneList, Skipped, namesakes, newest_versions, touches
+from pipeline.imagery.remote import RangeClient
+from pipeline.imagery.scene import Bbox, RequestCost, Scene, SceneList, Skipped, namesakes, newest_versions, touches
 
 _CONNECT_S = 10.0
 _PAGE = 100
@@ -32,6 +33,8 @@ _MOST_ITEMS = 20_000
 
 class StacSource:
     """A STAC API with item search; `keys` maps band names to asset keys where they are not the usual ones."""
+
+    remote = True
 
     def __init__(
         self,
@@ -46,6 +49,7 @@ class StacSource:
         self.keys = dict(keys or {})
         self.fetch = fetch or Fetch()
         self.name = name
+        self._client = RangeClient(self.fetch)
 
     def find(self, bbox: Bbox, start: date, end: date) -> SceneList:
         """See Source. Items that cannot be used are reported as failed, with the reason."""
@@ -89,15 +93,20 @@ class StacSource:
 
     def read(self, scene: Scene, bands: Sequence[str], geobox: GeoBox) -> NDArray[np.uint16]:
         """See Source."""
-        return read_assets(scene, bands, geobox)
+        return read_assets(scene, bands, geobox, self._client)
 
     def read_radar(self, scene: RadarScene, geobox: GeoBox) -> NDArray[np.int16]:
         """See RadarFinder."""
-        return read_polarisations(scene, geobox)
+        return read_polarisations(scene, geobox, self._client)
 
     def overview(self, scene: Scene, bands: Sequence[str], side_px: int) -> NDArray[np.uint16]:
         """See Source."""
-        return overview_assets(scene, bands, side_px)
+        return overview_assets(scene, bands, side_px, self._client)
+
+    @property
+    def spent(self) -> RequestCost:
+        """Requests for pixels and bytes received so far."""
+        return self._client.spent
 
     def _search(self, collections: Sequence[str], bbox: Bbox, first: datetime, last: datetime) -> list[dict[str, Any]]:
         retries = Retry(
