@@ -81,6 +81,13 @@ class Fetch(_Section):
     longest_wait_s: float = Field(
         default=60, ge=0, le=3600, description="seconds between two attempts at the most, whatever the server asks for"
     )
+    in_flight: int = Field(default=8, ge=1, le=64, description="scenes read at the same time")
+    max_gb: float | None = Field(
+        default=None, gt=0, description="a run that would fetch more, by estimate, does not start"
+    )
+    max_processing_units: float | None = Field(
+        default=None, gt=0, description="of Sentinel Hub; a run that would spend more does not start"
+    )
 
 
 _RULE_KEYS = {"every", "from", "to", "since", "until"}

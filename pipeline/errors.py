@@ -36,14 +36,6 @@ class SceneRejected(PlacerwatchError):
     """A scene cannot be used; the message is the reason that stands in the manifest."""
 
 
-class HrefRefused(SceneRejected):
-    """A server does not hand out a file to this request; a new signature may help."""
-
-    def __init__(self, message: str, href: str = "") -> None:
-        super().__init__(message)
-        self.href = href
-
-
 class SourceUnavailable(PlacerwatchError):
     """An imagery source cannot be reached or answers nonsense."""
 

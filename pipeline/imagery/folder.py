@@ -36,6 +36,8 @@ _SAFE_KEYS = ("product_metadata", "product-metadata")
 class FolderSource:
     """The scenes of a folder, listed once per instance; `offset` overrides what metadata say about the -1000."""
 
+    remote = False
+
     def __init__(self, root: Path, offset: int | None = None, name: str = "folder") -> None:
         self.root = root.resolve()
         self.offset = offset

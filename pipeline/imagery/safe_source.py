@@ -30,6 +30,8 @@ _STEP_M = {band: 20 if band in ("B11", "B12", SCL) else 10 for band in (*BANDS, 
 class SafeSource:
     """The products in a folder, or in folders one level below it; listed once per instance."""
 
+    remote = False
+
     def __init__(self, root: Path, name: str = "safe") -> None:
         self.root = root.resolve()
         self.name = name

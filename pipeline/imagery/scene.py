@@ -83,6 +83,22 @@ class SceneList:
     skipped: tuple[Skipped, ...] = ()
 
 
+@dataclass(frozen=True)
+class RequestCost:
+    """What is asked of a source, or was: requests, Sentinel Hub processing units, bytes."""
+
+    requests: int = 0
+    processing_units: float = 0.0
+    bytes: int = 0
+
+    def __add__(self, other: RequestCost) -> RequestCost:
+        return RequestCost(
+            self.requests + other.requests,
+            self.processing_units + other.processing_units,
+            self.bytes + other.bytes,
+        )
+
+
 class Finder(Protocol):
     """What answers which scenes there are."""
 
@@ -95,9 +111,14 @@ class Finder(Protocol):
 
 
 class Source(Finder, Protocol):
-    """A place that imagery comes from. Instances are picklable: tasks carry them to workers."""
+    """A place that imagery comes from. Instances are picklable: tasks carry them to workers.
+
+    What a `remote` source gave is kept in the store. Such a source may also tell what a read would cost (`cost` and
+    `radar_cost`, see StacSource) and what it has spent so far (`spent`).
+    """
 
     name: str
+    remote: bool
 
     def read(self, scene: Scene, bands: Sequence[str], geobox: GeoBox) -> NDArray[np.uint16]:
         """Stored numbers of some bands on a lattice geobox, (band, y, x); 0 where the scene has no data.

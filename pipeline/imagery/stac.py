@@ -23,8 +23,9 @@ from pipeline.imagery.http import Http
 from pipeline.imagery.items import scene_from_item
 from pipeline.imagery.radar_items import RadarList, RadarScene, distinct, is_radar, radar_from_item, unwanted
 from pipeline.imagery.radar_raster import read_polarisations
-from pipeline.imagery.reading import overview_assets, read_assets, renewing
-from pipeline.imagery.scene import Bbox, Scene, SceneList, Skipped, namesakes, newest_versions, touches
+from pipeline.imagery.reading import overview_assets, read_assets
+from pipeline.imagery.remote import RangeClient
+from pipeline.imagery.scene import Bbox, RequestCost, Scene, SceneList, Skipped, namesakes, newest_versions, touches
 
 _PAGE = 100
 _MOST_ITEMS = 20_000
@@ -49,6 +50,8 @@ class StacSource:
     `access` opens the files that items name; the items themselves are asked for without an account.
     """
 
+    remote = True
+
     def __init__(
         self,
         url: str,
@@ -64,6 +67,7 @@ class StacSource:
         self.fetch = fetch or Fetch()
         self.name = name
         self.access = access
+        self._client = RangeClient(self.fetch, access)
 
     def find(self, bbox: Bbox, start: date, end: date) -> SceneList:
         """See Source. Items that cannot be used are reported as failed, with the reason.
@@ -114,19 +118,24 @@ class StacSource:
 
     def read(self, scene: Scene, bands: Sequence[str], geobox: GeoBox) -> NDArray[np.uint16]:
         """See Source."""
-        return renewing(lambda: read_assets(scene, bands, geobox, self.access), self.access)
+        return read_assets(scene, bands, geobox, self._client)
 
     def read_radar(self, scene: RadarScene, geobox: GeoBox) -> NDArray[np.int16]:
         """See RadarFinder."""
-        return renewing(lambda: read_polarisations(scene, geobox, self.access), self.access)
+        return read_polarisations(scene, geobox, self._client)
 
     def overview(self, scene: Scene, bands: Sequence[str], side_px: int) -> NDArray[np.uint16]:
         """See Source."""
-        return renewing(lambda: overview_assets(scene, bands, side_px, self.access), self.access)
+        return overview_assets(scene, bands, side_px, self._client)
+
+    @property
+    def spent(self) -> RequestCost:
+        """Requests for pixels and bytes received so far."""
+        return self._client.spent
 
     def _require_keys(self, href: str) -> None:
         if self.access.s3 and href.startswith("s3://"):
-            self.access.s3.options()
+            self.access.s3.keys()
 
     def _search(self, collections: Sequence[str], bbox: Bbox, first: datetime, last: datetime) -> list[dict[str, Any]]:
         try:
