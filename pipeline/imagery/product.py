@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import zipfile
 import zlib
@@ -83,9 +84,10 @@ class _Guarded(io.FileIO):
     """A file of which no more is read at once than the list of a product's entries needs."""
 
     def read(self, size: int | None = -1, /) -> bytes:
-        if size is None or size < 0 or size > _MOST_LISTING:
+        wanted = os.fstat(self.fileno()).st_size - self.tell() if size is None or size < 0 else size
+        if wanted > _MOST_LISTING:
             raise ValueError("its list of entries is too long for a product")
-        return super().read(size) or b""
+        return super().read(wanted) or b""
 
 
 def _zip(path: Path) -> Product:
