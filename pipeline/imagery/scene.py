@@ -144,7 +144,7 @@ def namesakes(scenes: Sequence[Scene]) -> tuple[list[Scene], list[tuple[Scene, S
     first: dict[str, Scene] = {}
     good: list[Scene] = []
     bad: list[tuple[Scene, Skipped]] = []
-    for scene in scenes:
+    for scene in sorted(scenes, key=lambda s: (s.acquired, repr(s))):
         if _one_overpass(first.setdefault(scene.id, scene), scene):
             good.append(scene)
         else:
