@@ -20,7 +20,7 @@ Bbox = tuple[float, float, float, float]
 
 ONE_OVERPASS = timedelta(minutes=30)  # orbits are 100 minutes apart
 _ONE_STRIP = timedelta(seconds=10)  # reprocessing moves the beginning of a datastrip by a few seconds
-_COVERED = 0.9  # of a scene's box; catalogues draw the boxes of one product a little differently
+_COVERED = 0.9
 
 
 @dataclass(frozen=True)
@@ -208,15 +208,16 @@ def _replaces(kept: Scene, scene: Scene) -> bool:
     ours, theirs = _strip(kept), _strip(scene)
     if ours and theirs and abs(ours - theirs) > _ONE_STRIP:
         return False
-    return kept.bbox is None or scene.bbox is None or _share_within(scene.bbox, kept.bbox) >= _COVERED
+    return kept.bbox is None or scene.bbox is None or covers(kept.bbox, scene.bbox)
 
 
-def _share_within(box: Bbox, other: Bbox) -> float:
-    """Share of a lon/lat box that lies in another."""
-    south, north = max(box[1], other[1]), min(box[3], other[3])
-    width = sum(max(min(p[1], q[1]) - max(p[0], q[0]), 0.0) for p in _lon_spans(box) for q in _lon_spans(other))
-    whole = sum(p[1] - p[0] for p in _lon_spans(box)) * (box[3] - box[1])
-    return width * max(north - south, 0.0) / whole if whole > 0 else float(touches(box, other))
+def covers(whole: Bbox, part: Bbox) -> bool:
+    """Whether a lon/lat box lies in another, but for a tenth: catalogues draw the boxes of one product differently."""
+    south, north = max(part[1], whole[1]), min(part[3], whole[3])
+    spans = [(p, q) for p in _lon_spans(part) for q in _lon_spans(whole)]
+    width = sum(max(min(p[1], q[1]) - max(p[0], q[0]), 0.0) for p, q in spans)
+    area = sum(p[1] - p[0] for p in _lon_spans(part)) * (part[3] - part[1])
+    return width * max(north - south, 0.0) >= _COVERED * area if area > 0 else touches(part, whole)
 
 
 def _why_not(scene: Scene, winner: Scene) -> str:
