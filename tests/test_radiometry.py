@@ -246,6 +246,14 @@ def test_no_data_does_not_count_for_the_floor_of_a_scene_without_classes():
     assert check_scene(OneLook(B02=blue), scene_with(0)).floor == 350
 
 
+def test_pixels_at_the_edge_of_the_imagery_do_not_count_for_the_floor():
+    """A strip seen from six pixels in: its edge, a mean of ground and nothing, is a third of it."""
+    blue = np.zeros((120, 120), np.uint16)
+    blue[:, 60:66] = 1250
+    blue[:, [60, 65]] = 600
+    assert check_scene(OneLook(B02=blue), scene_with(-1000)).floor == 1250
+
+
 def test_the_floor_of_real_clear_land_agrees_with_its_baseline(shared_data):
     netcdf = pytest.importorskip("netCDF4")
     folder = shared_data / "tanzania_belgium" / "belgium_00002806639B424A"

@@ -6,7 +6,7 @@ import json
 import logging
 import pickle
 import re
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -14,12 +14,13 @@ import pytest
 from pipeline import config
 from pipeline.config import Fetch
 from pipeline.errors import AccessRefused, SceneRejected, SourceUnavailable
-from pipeline.imagery import StacSource, access, open_source
+from pipeline.imagery import BANDS, StacSource, access, open_source
 from pipeline.imagery.access import S3, Access, Signer, authorization
 from pipeline.imagery.remote import RangeClient
 from pipeline.imagery.stac import access_of
 from pipeline.runs import RunOptions, run_programme
-from tests.imagery_archive import TILE, write_scene
+from tests.imagery_archive import LEFT, TILE, TOP, item_of, write_scene
+from tests.safe_products import at_20_m, write_product
 from tests.scenes import dig, ground, write_area
 from tests.scenes import write_scene as write_scene_of_run
 from tests.stac_api import KeyedFiles, SignedFiles, items_of, serving_files, serving_items
@@ -180,6 +181,36 @@ def test_keys_of_the_environment_open_an_s3_service(archive, tmp_path, monkeypat
         with pytest.raises(AccessRefused, match=r"/bucket/S2_0/B02\.tif refuses access") as refused:
             RangeClient(FETCH, way).get("s3://bucket/S2_0/B02.tif", 0, 4)
     assert "HIDDEN" not in str(refused.value)
+
+
+def test_products_of_copernicus_are_read_by_windows_from_its_s3_service(tmp_path, monkeypatch):
+    """JPEG 2000 under s3:// with the asset names of the Data Space, as its STAC API tells them."""
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    bands = at_20_m(ground((700, 700)))
+    folder = write_product(tmp_path, "2022-05-05", bands, west=int(LEFT), north=int(TOP), baseline="05.11")
+    item = item_of(folder.stem, datetime(2022, 5, 5, 9, 30, tzinfo=UTC), (12.0, 4.0, 13.5, 5.5))
+    item["properties"] = {"datetime": "2022-05-05T09:30:00Z", "grid:code": "MGRS-33NUG", "processing:version": "05.11"}
+    item["assets"] = {
+        path.stem.partition("0_")[2]: {
+            "href": f"s3://bucket/{path.relative_to(tmp_path).as_posix()}",
+            "bands": [{"name": path.stem[-7:-4]}],
+            "raster:offset": -0.1,
+            "raster:scale": 0.0001,
+        }
+        for path in folder.rglob("*.jp2")
+    }
+    with (
+        serving_files(KeyedFiles, root=tmp_path, asked=[], signed_by="KEYID") as (url, handler),
+        serving_items([item], tmp_path) as api,
+    ):
+        settings = config.StacSource(kind="stac", url=api, s3_endpoint=url)
+        source = open_source(settings, tmp_path, FETCH)
+        (scene,) = source.find(EVERYWHERE, *YEARS).scenes
+        got = source.read(scene, BANDS, TILE.geobox[300:340, 500:560])
+    assert (scene.offset, scene.epsg, scene.baseline) == (-1000, 32633, "05.11")
+    assert (got.astype(int) - 1000 == bands[:, 300:340, 500:560]).all()
+    assert all("bytes=" in asked for asked in handler.asked)
 
 
 def test_without_keys_a_search_says_what_to_do(archive, tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -233,6 +234,20 @@ def test_a_search_of_two_collections_gives_each_acquisition_once(monkeypatch):
         result = source.find(WHOLE, date(2021, 1, 1), date(2021, 1, 31))
         assert [(s.id, s.offset) for s in result.scenes] == [("S2A_T33NUG_20210105T094318_L2A", -1000)]
         assert [s.scene_id for s in result.skipped] == ["S2A_33NUG_20210105_0_L2A"]
+
+
+def test_real_items_of_one_granule_and_day_count_once_and_all_others_are_kept(shared_data):
+    """25 real items, among them one acquisition in two collections and one item in two versions of its metadata."""
+    items = []
+    for path in sorted((shared_data / "stac").iterdir()):
+        document = json.loads(path.read_text())
+        items += document.get("features", [document])
+    scenes = [scene_from_item(item, str) for item in items]
+    chosen = newest_versions(scenes)
+    assert len(scenes) == 25
+    assert len(chosen.scenes) + len(chosen.skipped) == len({(s.id, s.version) for s in scenes})
+    assert len({(s.granule, s.acquired) for s in scenes}) == len(chosen.scenes) == 23
+    assert newest_versions(scenes[::-1]) == chosen
 
 
 # --- how often a source is asked

@@ -87,7 +87,8 @@ class Signer:
             found = f"HTTP {status}" if status else type(error).__name__
             if status in (401, 403):
                 raise AccessRefused(
-                    f"{self.url} refuses to sign files of {container} ({found}); check {_SUBSCRIPTION} if it is set"
+                    f"{self.url} refuses to sign files of {container} ({found}); "
+                    f"it may want the key of an account in {_SUBSCRIPTION}"
                 ) from None
             raise SceneRejected(
                 f"{self.url} gives no signature for files of {container} ({found}); run again"
@@ -100,7 +101,6 @@ class S3:
     """An S3 service that asks for keys, which stand in the environment; `endpoint` is its host, https if not told."""
 
     endpoint: str
-    region: str = "us-east-1"
 
     def request(self, href: str) -> tuple[str, dict[str, str]]:
         """Address over http(s) of an s3 address, and headers that sign a request for it; raises AccessRefused.
@@ -114,7 +114,8 @@ class S3:
         headers = {"host": host, "x-amz-content-sha256": "UNSIGNED-PAYLOAD", "x-amz-date": f"{now():%Y%m%dT%H%M%SZ}"}
         if session := os.environ.get("AWS_SESSION_TOKEN"):
             headers["x-amz-security-token"] = session
-        headers["Authorization"] = authorization(path, headers, access, secret, self.region)
+        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+        headers["Authorization"] = authorization(path, headers, access, secret, region)
         return f"{scheme or 'https'}://{host}{path}", headers
 
     def keys(self) -> tuple[str, str]:

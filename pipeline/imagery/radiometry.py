@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+from scipy.ndimage import binary_erosion
 
 from pipeline.errors import SceneRejected
 from pipeline.imagery.raster import is_jpeg2000
@@ -190,7 +191,8 @@ def check_scene(source: Source, scene: Scene) -> DarkFloor:
     bands = ("B02", SCL) if scene.has_scl else ("B02",)
     seen = source.overview(scene, bands, _OVERVIEW_PX)
     blue = seen[0]
-    clear = (blue > 0) & (blue < NODATA)
+    # A thinned look averages, in JPEG 2000 for one, and at the edge of the imagery with what is no data.
+    clear = binary_erosion(blue > 0, np.ones((3, 3)), border_value=1) & (blue < NODATA)
     if scene.has_scl:
         clear &= np.isin(seen[1], _LAND)
     return judge_floor(scene, blue[clear], _km2(scene.bbox) * float(clear.mean()))

@@ -79,11 +79,18 @@ def products_in(root: Path) -> Iterator[Path]:
     if _is_product(root):
         yield root
         return
-    for path in sorted(root.iterdir()):
+    for path in _entries(root):
         if _is_product(path):
             yield path
         elif path.is_dir():
-            yield from (inner for inner in sorted(path.iterdir()) if _is_product(inner))
+            yield from filter(_is_product, _entries(path))
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:  # a folder that may not be looked into
+        return []
 
 
 def _is_product(path: Path) -> bool:
