@@ -28,18 +28,18 @@ def home(archive):
 
 @pytest.fixture(scope="module")
 def clean(archive, home):
-    """A run without faults: what it gave and what the server was asked."""
+    """A run without faults, what the server was asked for it, and the server, which stays."""
     with serving(archive, latency_s=0.02) as server:
         finished = go(write_programme(home, server.url), home / "clean")
-        return finished, server
+        yield finished, server.files_asked, server
 
 
 def test_a_run_tells_what_it_fetched(clean):
-    finished, server = clean
+    finished, asked, _ = clean
     fetch = finished.manifest["fetch"]
     assert finished.exit_code == 0
     assert (fetch["fetched"], fetch["cached"], fetch["failed"]) == (2 * SCENES, 0, 0)
-    assert fetch["requests"] == sum(server.files_asked.values())
+    assert fetch["requests"] == sum(asked.values())
     assert fetch["bytes"] > 100_000
     assert fetch["seconds"] > 0
     assert fetch["computing"]["tasks"] == 2
@@ -47,29 +47,29 @@ def test_a_run_tells_what_it_fetched(clean):
 
 
 def test_nothing_is_asked_twice_and_several_things_at_once(clean):
-    _, server = clean
-    assert max(server.files_asked.values()) == 1
+    _, asked, server = clean
+    assert max(asked.values()) == 1
     assert server.most_in_hand >= 2
 
 
-def test_other_settings_another_model_and_other_code_fetch_no_pixel(clean, archive, home, monkeypatch):
-    with serving(archive) as server:
-        for extra, reused in (
-            ("change: {strong: 0.85}", 0),
-            ("imagery: {cloud_dilation_m: 160}", SCENES),
-            ("imagery: {min_clear_looks: 2, season_days: 0}", 3 * 2),
-            ("imagery: {rescue_bright_ground: false}", SCENES),
-        ):
-            finished = go(write_programme(home, server.url, extra), home / "clean")
-            assert not finished.nothing_new
-            assert (finished.manifest["fetch"]["fetched"], finished.manifest["fetch"]["cached"]) == (0, reused)
-        path = write_programme(home, server.url)
-        path.write_text(path.read_text().replace("model: trees", "model: default"))
-        assert not go(path, home / "clean").nothing_new
-        monkeypatch.setattr("pipeline.runs.keys.code_version", lambda *rooms: "new code")
-        finished = go(write_programme(home, server.url), home / "clean")
-        assert finished.manifest["fetch"]["cached"] == 2 * SCENES
-        assert server.files_asked == {}
+def test_other_settings_another_model_and_other_code_fetch_no_pixel(clean, home, monkeypatch):
+    _, asked, server = clean
+    for extra, reused in (
+        ("change: {strong: 0.85}", 0),
+        ("imagery: {cloud_dilation_m: 160}", SCENES),
+        ("imagery: {min_clear_looks: 2, season_days: 0}", SCENES),
+        ("imagery: {rescue_bright_ground: false}", SCENES),
+    ):
+        finished = go(write_programme(home, server.url, extra), home / "clean")
+        assert not finished.nothing_new
+        assert (finished.manifest["fetch"]["fetched"], finished.manifest["fetch"]["cached"]) == (0, reused)
+    path = write_programme(home, server.url)
+    path.write_text(path.read_text().replace("model: trees", "model: default"))
+    assert not go(path, home / "clean").nothing_new
+    monkeypatch.setattr("pipeline.runs.keys.code_version", lambda *rooms: "new code")
+    finished = go(write_programme(home, server.url), home / "clean")
+    assert finished.manifest["fetch"]["cached"] == 2 * SCENES
+    assert server.files_asked == asked
 
 
 @pytest.mark.parametrize("executor", ["serial", "processes"])
