@@ -137,8 +137,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(int(fault), headers, b"not now")
             return
         if self.path == "/":
-            links = [{"rel": rel, "href": told.url + "/" * (rel != "search")} for rel in ("self", "root")]
-            links.append({"rel": "search", "href": f"{told.url}/search", "method": "POST"})
+            links = [{"rel": rel, "href": f"{told.url}/"} for rel in ("self", "root")]
+            links.append(
+                {"rel": "search", "type": "application/geo+json", "href": f"{told.url}/search", "method": "POST"}
+            )
             page = {"type": "Catalog", "id": "c", "stac_version": "1.0.0", "description": "", "links": links}
             self._send(200, {}, json.dumps({**page, "conformsTo": _CONFORMS}).encode())
         elif self.path == "/search":

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from scipy.ndimage import binary_erosion
+from scipy import ndimage
 
 from pipeline.errors import SceneRejected
 from pipeline.imagery.raster import is_jpeg2000
@@ -30,7 +30,7 @@ _BASELINES = ("s2:processing_baseline", "sentinel:processing_baseline", "process
 _NAMES = ("s2:product_uri", "sentinel:product_id")
 _NAME_BASELINE = re.compile(r"_N(\d{2})(\d{2})_R\d{3}_")
 
-_OVERVIEW_PX = 512
+OVERVIEW_PX = 512
 _FLOOR_PERCENT = 2
 # The 2nd percentile of blue over real African ground lies from 0.03 to 0.05 (12,710 spectra, digitalearthafrica),
 # over dark forest near 0, and atmospheric correction errs to -0.01. So raw numbers below 900 cannot hold +1000, and
@@ -183,16 +183,21 @@ def _calibrate(stored, less, out, valid, fresh):  # type: ignore[no-untyped-def]
             old[x] |= new[x]
 
 
+def floor_bands(scene: Scene) -> tuple[str, ...]:
+    """What `check_scene` looks at."""
+    return ("B02", SCL) if scene.has_scl else ("B02",)
+
+
 def check_scene(source: Source, scene: Scene) -> DarkFloor:
     """Hold a scene's offset against its dark floor, seen on a thinned look of the whole scene.
 
     Raises SceneRejected where the pixels contradict the offset, or where B02 or SCL cannot be read.
     """
-    bands = ("B02", SCL) if scene.has_scl else ("B02",)
-    seen = source.overview(scene, bands, _OVERVIEW_PX)
+    seen = source.overview(scene, floor_bands(scene), OVERVIEW_PX)
     blue = seen[0]
     # A thinned look averages, in JPEG 2000 for one, and at the edge of the imagery with what is no data.
-    clear = binary_erosion(blue > 0, np.ones((3, 3)), border_value=1) & (blue < NODATA)
+    seen_around = ndimage.binary_erosion(blue > 0, np.ones((3, 3)), border_value=1)  # type: ignore[attr-defined]
+    clear = seen_around & (blue < NODATA)
     if scene.has_scl:
         clear &= np.isin(seen[1], _LAND)
     return judge_floor(scene, blue[clear], _km2(scene.bbox) * float(clear.mean()))

@@ -128,7 +128,7 @@ class RangeClient:
 
     def _wait_s(self, attempt: int, told: float | None) -> float:
         """Back-off that doubles, spread so that threads do not knock together; never less than the server asks for."""
-        wait = _BACKOFF_S * 2**attempt * random.uniform(0.5, 1.5)  # noqa: S311 (no secret hangs on it)
+        wait = _BACKOFF_S * 2.0**attempt * random.uniform(0.5, 1.5)  # noqa: S311 (no secret hangs on it)
         return min(max(wait, told or 0.0), self.fetch.longest_wait_s)
 
     def _signed(self, href: str, start: int, end: int) -> tuple[bytes, int]:
