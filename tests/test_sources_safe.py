@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
 import zipfile
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from rasterio.warp import transform_bounds
 
 from pipeline import config
@@ -19,7 +22,7 @@ from pipeline.imagery import BANDS, SCL, FolderSource, SafeSource, check_scene, 
 from pipeline.imagery.granule import parse_granule
 from pipeline.imagery.product import open_product
 from pipeline.imagery.raster import read_thinned
-from pipeline.imagery.safe import read_safe
+from pipeline.imagery.safe import parse_safe, read_safe
 from pipeline.imagery.safe_source import products_in, read_product
 from pipeline.runs import RunOptions, run_programme
 from pipeline.runs.plan import NAMED_SOURCES, with_source
@@ -317,6 +320,62 @@ def test_a_folder_that_is_not_there_is_unavailable(tmp_path):
         found(tmp_path / "nowhere")
 
 
+def without_rasters(root: Path) -> Path:
+    """A zip file of the metadata of a product and of empty files for its bands."""
+    folder = make(root)
+    for path in folder.rglob("*.jp2"):
+        path.write_bytes(b"x")
+    return zipped(folder)
+
+
+@pytest.fixture(scope="module")
+def small_zip(tmp_path_factory):
+    return without_rasters(tmp_path_factory.mktemp("small")).read_bytes()
+
+
+def why_not(read) -> str:
+    """The reason why something is rejected, empty if it is not; any other error breaks the test."""
+    try:
+        read()
+    except SceneRejected as error:
+        return str(error)
+    return ""
+
+
+EDITS = st.lists(st.tuples(st.floats(0, 0.9999), st.binary(min_size=1, max_size=6)), min_size=1, max_size=3)
+
+
+@given(edits=EDITS, cut=st.floats(0.2, 1))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_bytes_a_zip_file_holds_it_is_a_scene_or_rejected(tmp_path, small_zip, edits, cut):
+    content = bytearray(small_zip)
+    for place, patch in edits:
+        start = int(place * len(content))
+        content[start : start + len(patch)] = patch
+    path = tmp_path / "a.zip"
+    path.write_bytes(content[: int(cut * len(content))] if cut < 0.9 else content)
+    assert why_not(lambda: read_product(open_product(path, tmp_path))).isprintable()
+
+
+@given(edits=EDITS, which=st.sampled_from(("MTD_MSIL2A.xml", "MTD_TL.xml")))
+@settings(max_examples=150, deadline=None)
+def test_whatever_metadata_say_they_are_understood_or_rejected(small_zip, edits, which):
+    with zipfile.ZipFile(io.BytesIO(small_zip)) as archive:
+        (name,) = (entry for entry in archive.namelist() if entry.endswith(which))
+        content = bytearray(archive.read(name))
+    for place, patch in edits:
+        start = int(place * len(content))
+        content[start : start + len(patch)] = patch
+    parse = parse_safe if which == "MTD_MSIL2A.xml" else parse_granule
+    reason = why_not(lambda: parse(which, bytes(content)))
+    assert reason == "" or which in reason or "flown since" in reason
+
+
+def test_metadata_nested_without_an_end_are_refused():
+    with pytest.raises(SceneRejected, match="nested deeper"):
+        parse_safe("MTD_MSIL2A.xml", b"<a>" * 200)
+
+
 # --- real metadata
 
 
@@ -374,6 +433,9 @@ def archives(tmp_path_factory):
         )
         if k in (1, 2):
             zipped(made)
+        if k == 1:  # the same acquisition under an older baseline, with all of its ground bare
+            bare = np.full((6, *SHAPE), 2500, np.uint16)
+            write_product(root / "products", day, bare, west=WEST, north=NORTH, baseline="02.14", cloud=0)
     write_area(root / "area.geojson", WEST + 50, NORTH - 550, WEST + 750, NORTH - 50)
     return root
 
@@ -391,6 +453,11 @@ def test_a_run_over_products_tells_the_changes_of_the_run_over_the_folder(archiv
     assert [change["properties"]["state"] for change in told[0][0]] == ["new"]
     assert told[0][0] == told[1][0]
     assert (told[0][1], told[1][1]) == ([0, 0, 0, 0], [0, -1000, 0, -1000])
+    old, new = (f"S2A_MSIL2A_20210114T093000_{n}_R093_T33NUG_20210114T133000" for n in ("N0214", "N0509"))
+    made = "2021-01-14T13:30:00"
+    reason = f"an earlier version of {new} (baseline 02.14 of {made}; that is baseline 05.09 of {made})"
+    assert done.manifest["skipped"] == {reason: [old]}
+    assert done.manifest["counts"]["scenes"] == {"used": 4, "skipped": 1, "rejected": 0, "failed": 0}
 
 
 def test_the_command_line_knows_a_folder_of_products_from_one_of_scenes(archives):

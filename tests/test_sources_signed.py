@@ -73,6 +73,16 @@ def test_a_token_is_renewed_before_it_ends(signed, monkeypatch):
     assert "refused" not in handler.asked
 
 
+def test_tokens_that_live_shortly_are_used_for_half_of_it(signed, monkeypatch):
+    url, handler, way = signed
+    handler.lives[0] = 240.0
+    start = access.now()
+    for seconds, asked in ((0, 1), (100, 1), (140, 2)):
+        monkeypatch.setattr(access, "now", lambda seconds=seconds: start + timedelta(seconds=seconds))
+        way.signer.sign(f"{url}/container/S2_0/B02.tif")
+        assert len(tokens(handler)) == asked
+
+
 def test_a_token_that_is_refused_is_renewed_once(signed):
     url, handler, way = signed
     client = RangeClient(FETCH, way)

@@ -6,17 +6,18 @@ import copy
 import json
 from datetime import UTC, date, datetime, timedelta
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import SceneRejected
-from pipeline.imagery import BANDS, SCL, StacSource
+from pipeline.imagery import BANDS, SCL, FolderSource, StacSource
 from pipeline.imagery.items import scene_from_item
 from pipeline.imagery.scene import Scene, namesakes, newest_versions
-from pipeline.imagery.stack import overpasses
+from pipeline.imagery.stack import overpasses, read_stack
 from pipeline.runs.searches import joined_boxes, joined_spans
-from tests.imagery_archive import item_of
+from tests.imagery_archive import TILE, item_of, write_scene
 
 WHOLE = (15.0, 4.0, 16.0, 5.0)
 WEST, EAST = (15.0, 4.0, 15.6, 5.0), (15.5, 4.0, 16.0, 5.0)
@@ -170,6 +171,32 @@ def test_parts_of_one_overpass_are_one_look_in_which_the_later_baseline_goes_fir
     parts = [scene("a", bbox=WHOLE, baseline="02.14"), scene("b", minutes=1, bbox=WEST, baseline="05.00")]
     groups, _ = overpasses(newest_versions(parts).scenes, 32633)
     assert [[s.id for s in group] for group in groups] == [["a", "b"]]
+
+
+def test_two_datastrips_of_a_granule_are_one_look_of_all_its_ground_and_the_newer_version_is_seen_first(tmp_path):
+    """Two products split a granule at column 30; an older one of the first strip covers all with other numbers."""
+    cols = np.arange(64)[None, :]
+    for name, made, value, seen in (
+        ("first", "2023-01-01T00:00:00Z", 1000, cols < 30),
+        ("second", "2023-01-01T00:00:00Z", 2000, cols >= 28),
+        ("older", "2021-01-02T00:00:00Z", 3000, cols < 40),
+    ):
+        begin = "20210105T093611" if name == "second" else STRIP
+        plane = np.where(np.broadcast_to(seen, (64, 64)), value, 0)
+        bands = {b: plane if b in ("B02", "B03", "B04", "B08") else plane[::2, ::2] for b in BANDS}
+        path = write_scene(tmp_path, name, "2021-01-05T09:43:00", bands, **{"s2:generation_time": made})
+        item = json.loads(path.read_text())
+        item["properties"]["s2:datastrip_id"] = f"S2A_OPER_MSI_L2A_DS_X_{made[:4]}_S{begin}_N02.14"
+        if name == "first":
+            item["bbox"][2] -= 0.5 * (item["bbox"][2] - item["bbox"][0])
+        path.write_text(json.dumps(item))
+    source = FolderSource(tmp_path)
+    found = source.find((-180.0, -90.0, 180.0, 90.0), date(2021, 1, 1), date(2021, 1, 31))
+    assert [s.id for s in found.scenes] == ["first", "older", "second"]
+    stack, lost = read_stack(source, found.scenes, TILE.geobox[:4, :64], 1)
+    assert lost == ()
+    assert stack.reflectance.shape[0] == 1
+    assert stack.reflectance[0, 0, 0].tolist() == [1000] * 30 + [2000] * 34
 
 
 def test_a_scene_told_twice_is_one_scene_and_no_loser():

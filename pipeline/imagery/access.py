@@ -56,9 +56,9 @@ class Signer:
         if container is None:
             return href
         with self._lock:
-            token, expires = self._tokens.get((self.url, container), ("", now()))
-            if expires - _MARGIN <= now():
-                token, expires = self._tokens[self.url, container] = self._ask(container)
+            token, until = self._tokens.get((self.url, container), ("", now()))
+            if until <= now():
+                token, until = self._tokens[self.url, container] = self._ask(container)
         return f"{href.partition('?')[0]}?{token}"
 
     def forget(self, container: str) -> None:
@@ -74,13 +74,14 @@ class Signer:
         return f"{quote(host[1])}/{quote(name)}" if host and name and parts.scheme in ("http", "https") else None
 
     def _ask(self, container: str) -> tuple[str, datetime]:
+        """A token, and until when it is used."""
         key = os.environ.get(_SUBSCRIPTION)
         headers = {"Ocp-Apim-Subscription-Key": key} if key else {}
         try:
             answer = Http(self.fetch, headers).read_json(f"{self.url}/{container}")
             token, expires = answer["token"], datetime.fromisoformat(answer["msft:expiry"])
             if not re.fullmatch(r"[!-~]{1,4000}", token) or expires.tzinfo is None:
-                raise ValueError("no token with a time of expiry")
+                raise ValueError("no token with a time at which it ends")
         # What the answer holds may be a token, so no word of it is repeated.
         except Exception as error:
             status = getattr(error, "status_code", None)
@@ -93,7 +94,8 @@ class Signer:
             raise SceneRejected(
                 f"{self.url} gives no signature for files of {container} ({found}); run again"
             ) from None
-        return token, expires
+        lifetime = expires - now()
+        return token, expires - min(_MARGIN, lifetime / 2)
 
 
 @dataclass(frozen=True)

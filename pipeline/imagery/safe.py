@@ -14,6 +14,7 @@ from pipeline.imagery.scene import Bbox
 
 # band_id of the SAFE metadata, which counts B01 as 0 and has B8A as 8.
 _SAFE_BAND_ID = {"B02": 1, "B03": 2, "B04": 3, "B08": 7, "B11": 11, "B12": 12}
+_DEEPEST = 100
 _WANTED = (
     "PROCESSING_BASELINE",
     "PRODUCT_URI",
@@ -84,6 +85,8 @@ def elements(name: str, content: bytes, wanted: Collection[str]) -> dict[str, li
         raise SceneRejected(f"{name} declares a document type, which product metadata never do")
 
     def start(tag: str, attributes: dict[str, str]) -> None:
+        if len(open_tags) == _DEEPEST:
+            raise SceneRejected(f"{name} is nested deeper than product metadata ever are")
         open_tags.append((tag.rpartition(":")[2], attributes))
         text.clear()
 
