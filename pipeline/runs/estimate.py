@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pipeline import config
 from pipeline.errors import BadInput
-from pipeline.imagery import RadarScene, RequestCost, Source
+from pipeline.imagery import RadarScene, RequestCost, Scene, Source
 from pipeline.runs.fetching import Reads
 from pipeline.runs.inspect import read_manifest
 from pipeline.runs.keys import map_key
@@ -100,7 +100,8 @@ def estimate_run(plan: Plan, home: Path) -> Estimate:
                 found.setdefault((source.key(wanted), wanted.margin_px), wanted)
         missing = [wanted for wanted in found.values() if not source.holds(wanted)]
         reads, kept = len(missing), len(found) - len(missing)
-        cost = sum((_cost(plan.source, wanted) for wanted in missing), RequestCost())
+        paid = {_paid_with(plan.source, wanted): wanted for wanted in missing}
+        cost = sum((_cost(plan.source, wanted) for wanted in paid.values()), RequestCost())
     tasks = sum(not _is_mapped(task) for task in maps) + sum(bool(task.wanted()) for task in radar)
     return Estimate(reads, kept, cost, tasks, source.remote, _rates(home))
 
@@ -118,6 +119,14 @@ def require_within(estimate: Estimate, limits: config.Fetch) -> None:
                 f"more are in the store), and fetch.{name} is {limit:g}; raise it, or set a smaller area, fewer "
                 "periods or a lower imagery.max_scenes. Nothing was fetched"
             )
+
+
+def _paid_with(source: Source, wanted: Wanted) -> Hashable:
+    """Reads of which this is equal are paid for once: granules of one overpass, at a source that mosaics them."""
+    overpass_of: Callable[[Scene | RadarScene], str] | None = getattr(source, "overpass_of", None)
+    if overpass_of is None or wanted.tile is None:
+        return wanted.scene.id, wanted.tile, wanted.margin_px
+    return overpass_of(wanted.scene), isinstance(wanted.scene, RadarScene), wanted.tile, wanted.margin_px
 
 
 def _cost(source: Source, wanted: Wanted) -> RequestCost:

@@ -33,6 +33,12 @@ from pipeline.runs.progress import Reporter
 from pipeline.runs.radar import RadarPlan, plan_radar
 from pipeline.runs.simulated import simulate
 
+NAMED_SOURCES: dict[str, config.SourceConfig] = {
+    "sentinelhub-cdse": config.SentinelHubSource(kind="sentinelhub", deployment="cdse"),
+    "sentinelhub": config.SentinelHubSource(kind="sentinelhub", deployment="commercial"),
+    "earth-search": config.StacSource(kind="stac"),
+}
+
 
 @dataclass(frozen=True)
 class TilePeriod:
@@ -97,16 +103,16 @@ def open_programme_source(file: ConfigFile, out: Path, reporter: Reporter) -> So
 
 
 def with_source(file: ConfigFile, name: str | None) -> ConfigFile:
-    """The same programme from another source: "earth-search", or a folder; raises BadInput for anything else."""
+    """The same programme from another source: one of NAMED_SOURCES, or a folder; raises BadInput for anything else."""
     if name is None:
         return file
     source: config.SourceConfig
-    if name == "earth-search":
-        source = config.StacSource(kind="stac")
+    if name in NAMED_SOURCES:
+        source = NAMED_SOURCES[name]
     elif Path(name).is_dir():
         source = config.FolderSource(kind="folder", path=Path(name).resolve())
     else:
-        raise BadInput(f"--source {name!r}: expected earth-search, or a folder that exists")
+        raise BadInput(f"--source {name!r}: expected {', '.join(NAMED_SOURCES)}, or a folder that exists")
     return replace(file, config=file.config.model_copy(update={"source": source}))
 
 
