@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
+from pipeline.config_secrets import safe_address
 from pipeline.periods import Period as Period
 from pipeline.periods import PeriodRule, require_apart
 
@@ -70,7 +71,36 @@ class SimulationSource(_Section):
     archive: Path | None = Field(default=None, description="where the archive is kept; default: in the output folder")
 
 
-SourceConfig = Annotated[FolderSource | SafeSource | StacSource | SimulationSource, Field(discriminator="kind")]
+class SentinelHubSource(_Section):
+    """Sentinel Hub, or any server that speaks its API. Credentials never stand here; docs/sources.md says where."""
+
+    kind: Literal["sentinelhub"]
+    deployment: Literal["cdse", "commercial"] = Field(
+        default="cdse", description="of the Copernicus Data Space Ecosystem, or services.sentinel-hub.com"
+    )
+    base_url: str | None = Field(default=None, description="of another deployment; default: the deployment's")
+    token_url: str | None = Field(default=None, description="that gives tokens; default: the deployment's")
+    profile: str | None = Field(
+        default=None, min_length=1, max_length=100, description="of sentinelhub-py, that holds the id and the secret"
+    )
+    collection: str = Field(
+        default="sentinel-2-l2a",
+        pattern=r"^(sentinel-2-l2a|byoc-[0-9A-Za-z-]{8,64})$",
+        description="sentinel-2-l2a, or byoc-... with the same bands in reflectance x 10 000",
+    )
+    elevation: Literal["COPERNICUS_30", "COPERNICUS_90"] = Field(
+        default="COPERNICUS_30", description="the elevation model; at the Data Space the first needs a registration"
+    )
+
+    @field_validator("base_url", "token_url")
+    @classmethod
+    def _safe_address(cls, url: str | None) -> str | None:
+        return None if url is None else safe_address(url)
+
+
+SourceConfig = Annotated[
+    FolderSource | SafeSource | StacSource | SimulationSource | SentinelHubSource, Field(discriminator="kind")
+]
 
 
 class Fetch(_Section):

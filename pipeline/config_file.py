@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from pipeline.areas import Area, read_areas
 from pipeline.config import Config, LayerConfig
+from pipeline.config_secrets import secrets_in
 from pipeline.disturbance import find_model
 from pipeline.errors import BadInput, ModelError, Problems
 from pipeline.footprint import Layer, read_layers
@@ -82,6 +83,9 @@ def _parse(path: Path, text: str, lines: dict[_Path, int], problems: list[str]) 
         if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text, yaml.SafeLoader)):
             raise BadInput(f"{path}: YAML aliases (*name) are not supported; write the value out")
         node = loader.get_single_node()
+        if secrets := secrets_in(text, node):
+            # Alone: other messages show what was found.
+            raise Problems(str(path), secrets)
         return None if node is None else _construct(loader, node, (), lines, problems)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)

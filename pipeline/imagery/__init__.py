@@ -82,6 +82,11 @@ def open_source(settings: config.SourceConfig, base: Path, fetch: config.Fetch) 
         return StacSource(settings.url, settings.collections, settings.assets, fetch, access=access)
     if isinstance(settings, config.SafeSource):
         return SafeSource(base / settings.path)
+    if isinstance(settings, config.SentinelHubSource):
+        # Loaded with what it needs only where it is used.
+        from pipeline.imagery.sentinelhub import SentinelHubSource
+
+        return SentinelHubSource(settings, fetch)
     if isinstance(settings, config.FolderSource):
         return FolderSource(base / settings.path, None if settings.offset == "metadata" else int(settings.offset))
     if settings.archive is None or not (base / settings.archive).is_dir():

@@ -36,7 +36,7 @@ _MOST_MOVES = 3
 _SLOWEST_BYTES_S = 1000
 _CHUNK = 1 << 16
 # Of a tiled file of 10 980 pixels a side with its overviews, the header takes less.
-_HEADER = 1 << 15
+HEADER_BYTES = 1 << 15
 _READ_AHEAD = 1 << 16
 _NEAR = 1 << 16  # ranges closer than this are one request: the gap costs less than another round trip
 _MOST_BYTES = 1 << 28
@@ -211,7 +211,7 @@ class RemoteFile:
     def __init__(self, client: RangeClient, href: str) -> None:
         self.client = client
         self.href = href
-        header, self.length = client.get(href, 0, _HEADER)
+        header, self.length = client.get(href, 0, HEADER_BYTES)
         self._segments = [(0, header)]
         self.error: SceneRejected | AccessRefused | None = None
 

@@ -85,7 +85,7 @@ class SceneList:
 
 @dataclass(frozen=True)
 class RequestCost:
-    """What is asked of a source, or was: requests, Sentinel Hub processing units, bytes."""
+    """What reading costs at a source: requests, processing units where it counts them, bytes about to come."""
 
     requests: int = 0
     processing_units: float = 0.0

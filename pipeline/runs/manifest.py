@@ -58,13 +58,14 @@ class Work:
     dating: Dating = NOTHING_DATED
     radar: tuple[RadarOutcome | Failure, ...] = ()
     fetch: Tally = field(default_factory=Tally)
+    workers: int = 1
 
     @property
     def computing(self) -> dict[str, Any]:
-        """How many tasks were computed, and the seconds that they took together."""
+        """How many tasks were computed, the seconds that they took together, and the workers at it."""
         done = [o for o in (*self.outcomes, *self.radar) if not isinstance(o, Failure)]
         seconds = [o.seconds for o in done if o.state in ("computed", "classified")]
-        return {"tasks": len(seconds), "seconds": round(sum(seconds), 3)}
+        return {"tasks": len(seconds), "seconds": round(sum(seconds), 3), "workers": self.workers}
 
     @property
     def failed(self) -> list[dict[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from functools import partial
@@ -36,6 +36,14 @@ from pipeline.runs.radar import RadarPlan, plan_radar
 from pipeline.runs.searches import joined_boxes, joined_spans
 from pipeline.runs.simulated import simulate
 
+NAMED_SOURCES: dict[str, config.SourceConfig] = {
+    "sentinelhub-cdse": config.SentinelHubSource(kind="sentinelhub", deployment="cdse"),
+    "sentinelhub": config.SentinelHubSource(kind="sentinelhub", deployment="commercial"),
+    "earth-search": config.StacSource(kind="stac"),
+    "planetary-computer": config.StacSource(kind="stac", url="https://planetarycomputer.microsoft.com/api/stac/v1"),
+    "copernicus-stac": config.StacSource(kind="stac", url="https://stac.dataspace.copernicus.eu/v1"),
+}
+
 
 @dataclass(frozen=True)
 class TilePeriod:
@@ -50,7 +58,8 @@ class TilePeriod:
 class Plan:
     """A programme, resolved: its tiles, periods, scenes and model.
 
-    `left_out` holds scenes that are not wanted, by reason; `broken` those that should have served and cannot.
+    `left_out` holds scenes that are not wanted, by reason; `broken` those that should have served and cannot;
+    `found` the number of dates by period on which a tile was seen at all, however cloudy.
     """
 
     file: ConfigFile
@@ -64,6 +73,7 @@ class Plan:
     left_out: dict[str, tuple[str, ...]] = field(default_factory=dict)
     broken: tuple[Skipped, ...] = ()
     radar: RadarPlan = field(default_factory=RadarPlan)
+    found: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def scenes(self) -> tuple[Scene, ...]:
@@ -97,13 +107,6 @@ def open_programme_source(file: ConfigFile, out: Path, reporter: Reporter) -> So
     return open_source(settings, file.base, file.config.fetch)
 
 
-NAMED_SOURCES: dict[str, config.SourceConfig] = {
-    "earth-search": config.StacSource(kind="stac"),
-    "planetary-computer": config.StacSource(kind="stac", url="https://planetarycomputer.microsoft.com/api/stac/v1"),
-    "copernicus-stac": config.StacSource(kind="stac", url="https://stac.dataspace.copernicus.eu/v1"),
-}
-
-
 def with_source(file: ConfigFile, name: str | None) -> ConfigFile:
     """The same programme from another source: one of NAMED_SOURCES, or a folder; raises BadInput for anything else."""
     if name is None:
@@ -133,12 +136,15 @@ def make_plan(file: ConfigFile, source: Source, as_of: date) -> Plan:
     found = _Found.search(source, file, periods, as_of)
     work: list[TilePeriod] = []
     left: dict[Skipped, None] = dict.fromkeys(found.skipped)
+    dates: dict[str, set[date]] = {period.name: set() for period in periods}
     for tile in tiles:
         box = _lonlat_box(tile)
         near = found.near(box)
         for period in periods:
             looks, skipped = choose_looks(near, box, period, as_of, file.config.imagery, tile.epsg)
             work.append(TilePeriod(tile, period, looks))
+            seen = near.find(box, period.start, min(period.end, as_of)).scenes
+            dates[period.name].update(_day(scene) for scene in seen)
             left.update(dict.fromkeys(skipped))
     radar = plan_radar(source, file, tiles, periods, as_of)
     left.update(dict.fromkeys(radar.skipped))
@@ -148,7 +154,16 @@ def make_plan(file: ConfigFile, source: Source, as_of: date) -> Plan:
             reasons.setdefault(item.reason, set()).add(item.scene_id)
     left_out = {reason: tuple(sorted(ids)) for reason, ids in sorted(reasons.items())}
     broken = sorted((item for item in left if item.failed), key=lambda item: (item.scene_id, item.reason))
-    return Plan(file, as_of, source, model, model_sha256, periods, tiles, tuple(work), left_out, tuple(broken), radar)
+    by_period = {name: len(days) for name, days in dates.items()}
+    return Plan(
+        file, as_of, source, model, model_sha256, periods, tiles, tuple(work), left_out, tuple(broken), radar, by_period
+    )
+
+
+def date_counts(plan: Plan) -> Counter[str]:
+    """Number of dates by period name of which looks were kept, those of the period itself only."""
+    seen = {(item.period.name, _day(scene)) for item in plan.work for scene in item.looks.period}
+    return Counter(name for name, _ in seen)
 
 
 def scene_counts(plan: Plan) -> Counter[str]:

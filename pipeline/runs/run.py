@@ -22,6 +22,7 @@ from pipeline.footprint import Layer
 from pipeline.reports import read_register, summary
 from pipeline.runs.assemble import Assembled, RunTasks, assemble
 from pipeline.runs.dating import date_openings
+from pipeline.runs.estimate import estimate_run, require_within
 from pipeline.runs.execute import Executor, Failure, open_executor
 from pipeline.runs.fetching import Fetcher
 from pipeline.runs.inspect import describe_run, read_manifest
@@ -116,6 +117,8 @@ def run_programme(path: Path, options: RunOptions, reporter: Reporter | None = N
     kind = options.executor or settings.executor
     workers = settings.workers if options.workers is None else options.workers
     store = Store(home / "store")
+    if file.config.fetch.max_gb or file.config.fetch.max_processing_units:
+        require_within(estimate_run(plan, home), file.config.fetch)
     register_file = register_path(file, home)
     register = read_register(register_file)  # a damaged one is told before the work, not after
     plan = replace(plan, source=cached(plan.source, store))
@@ -157,7 +160,7 @@ def run_programme(path: Path, options: RunOptions, reporter: Reporter | None = N
             )
         with clock.step("dating"):
             assembled, dating = date_openings(assembled, plan, outcomes, file.config.change, store, run_tasks)
-    work = Work(plan, rejected, outcomes, assembled.unseen, dating, radar, fetcher.tally)
+    work = Work(plan, rejected, outcomes, assembled.unseen, dating, radar, fetcher.tally, workers)
     with clock.step("register"):
         assembled, record = enter(assembled, work, run_hash, run_id, register)
     for sums in assembled.sums[1:]:
