@@ -10,12 +10,14 @@ from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
+from pystac_client.exceptions import APIError
 
 from pipeline import config
 from pipeline.config import Fetch
 from pipeline.errors import AccessRefused, SceneRejected, SourceUnavailable
 from pipeline.imagery import BANDS, StacSource, access, open_source
 from pipeline.imagery.access import S3, Access, Signer, authorization
+from pipeline.imagery.http import Http
 from pipeline.imagery.remote import RangeClient
 from pipeline.imagery.stac import access_of
 from pipeline.runs import RunOptions, run_programme
@@ -23,7 +25,7 @@ from tests.imagery_archive import LEFT, TILE, TOP, item_of, write_scene
 from tests.safe_products import at_20_m, write_product
 from tests.scenes import dig, ground, write_area
 from tests.scenes import write_scene as write_scene_of_run
-from tests.stac_api import KeyedFiles, SignedFiles, items_of, serving_files, serving_items
+from tests.stac_api import Files, KeyedFiles, SignedFiles, items_of, serving_files, serving_items
 
 EVERYWHERE = (-180.0, -90.0, 180.0, 90.0)
 YEARS = (date(2015, 1, 1), date(2030, 1, 1))
@@ -281,13 +283,50 @@ def test_a_config_holds_no_secret_and_no_address_of_this_machine(url):
 @pytest.mark.parametrize("href", ["/etc/hostname", "file:///etc/hostname", "ftp://example.org/search"])
 def test_links_of_an_api_lead_to_http_only(href):
     with pytest.raises(ValueError, match=r"is no http\(s\) address"):
-        access.Http(FETCH).read_text(href)
+        Http(FETCH).read_text(href)
+
+
+class Halves(Files):
+    """Breaks off its answers in the middle, as many times as `broken` says."""
+
+    broken: list[int]
+
+    def answer(self, *, with_body: bool):
+        body = json.dumps({"page": "x" * 200_000}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.asked.append(self.path)
+        self.wfile.write(body[: len(body) // 2] if self.broken[0] else body)
+        self.broken[0] = max(self.broken[0] - 1, 0)
+
+
+def test_an_answer_that_breaks_off_is_asked_for_again_within_the_stated_attempts(archive):
+    with serving_files(Halves, root=archive, asked=[], broken=[1]) as (url, handler):
+        assert len(Http(FETCH).read_json(url)["page"]) == 200_000
+        assert len(handler.asked) == 2
+        handler.broken[0] = 9
+        with pytest.raises(APIError):
+            Http(FETCH).read_json(url)
+        assert len(handler.asked) == 4
 
 
 def test_an_answer_without_an_end_is_not_taken_in(archive, monkeypatch):
-    monkeypatch.setattr("pipeline.imagery.http._MOST_BYTES", 100)
+    monkeypatch.setattr("pipeline.imagery.http._MOST_BYTES", 1000)
     with (
-        serving_files(SignedFiles, root=archive, asked=[], lives=[1.0], valid={""}) as (url, _),
+        serving_files(Halves, root=archive, asked=[], broken=[0]) as (url, handler),
         pytest.raises(SourceUnavailable, match="more than 0 MB"),
     ):
-        StacSource(f"{url}/S2_0/B02.tif", ["sentinel-2-l2a"], fetch=Fetch(attempts=1)).find(EVERYWHERE, *YEARS)
+        StacSource(url, ["sentinel-2-l2a"], fetch=FETCH).find(EVERYWHERE, *YEARS)
+    assert len(handler.asked) == 1
+
+
+def test_the_key_of_an_account_is_in_no_log(archive, monkeypatch, caplog):
+    monkeypatch.setenv("PC_SDK_SUBSCRIPTION_KEY", "HIDDENKEY")
+    with (
+        serving_files(SignedFiles, root=archive, asked=[], lives=[3600.0], valid=set()) as (url, _),
+        caplog.at_level(logging.DEBUG),
+    ):
+        assert "SECRET" in Signer(f"{url}/token", LOOPBACK, FETCH).sign(f"{url}/container/a.tif")
+    assert "/token/127/container" in caplog.text
+    assert "HIDDENKEY" not in caplog.text

@@ -7,7 +7,6 @@ file is read and forgotten with the process, keys come from the environment.
 from __future__ import annotations
 
 import hmac
-import logging
 import os
 import re
 from collections.abc import Mapping
@@ -27,7 +26,6 @@ _AZURE = r"([a-z0-9]{3,24})\.blob\.core\.windows\.net"
 _MARGIN = timedelta(minutes=5)
 _SUBSCRIPTION = "PC_SDK_SUBSCRIPTION_KEY"
 _S3_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-_QUERY = re.compile(r"\?[^\s'\"]*")
 
 
 def now() -> datetime:
@@ -170,14 +168,3 @@ class Access:
 
 
 OPEN = Access()
-
-
-class _NoSignatures(logging.Filter):
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Keep every record, and take out of what it says the queries of addresses: signatures stand there."""
-        record.msg, record.args = _QUERY.sub("", record.getMessage()), None
-        return True
-
-
-# It writes every address that it asks for to the log of someone who looks for faults.
-logging.getLogger("urllib3.connectionpool").addFilter(_NoSignatures())
