@@ -5,17 +5,21 @@ from __future__ import annotations
 import copy
 import json
 from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.config import Imagery, Period
 from pipeline.errors import SceneRejected
 from pipeline.imagery import BANDS, SCL, FolderSource, StacSource
 from pipeline.imagery.items import scene_from_item
-from pipeline.imagery.scene import Scene, namesakes, newest_versions
+from pipeline.imagery.scene import Scene, SceneList, namesakes, newest_versions
 from pipeline.imagery.stack import overpasses, read_stack
+from pipeline.runs.plan import _Found
 from pipeline.runs.searches import joined_boxes, joined_spans
 from tests.imagery_archive import TILE, item_of, write_scene
 
@@ -44,6 +48,7 @@ def catalogued(name: str, when: str, hrefs=dict, **properties) -> Scene:
 
 OLD = "S2A_MSIL2A_20210105T093401_N0214_R136_T33NUG_20210105T115802"
 NEW = "S2A_MSIL2A_20210105T093401_N0500_R136_T33NUG_20230601T101010"
+YEAR_END = date(2021, 12, 31)
 MGRS = {"mgrs:utm_zone": 33, "mgrs:latitude_band": "N", "mgrs:grid_square": "UG"}
 
 
@@ -275,6 +280,31 @@ def test_real_items_of_one_granule_and_day_count_once_and_all_others_are_kept(sh
     assert len(chosen.scenes) + len(chosen.skipped) == len({(s.id, s.version) for s in scenes})
     assert len({(s.granule, s.acquired) for s in scenes}) == len(chosen.scenes) == 23
     assert newest_versions(scenes[::-1]) == chosen
+
+
+class TwoBoxes:
+    """A source that tells the west an old version and the east a new one of the same scene."""
+
+    def __init__(self):
+        self.asked = 0
+
+    def find(self, bbox, start, end):
+        self.asked += 1
+        told = scene("old", baseline="02.14") if bbox[0] < 15.5 else scene("new", baseline="05.00")
+        return SceneList((told,))
+
+
+def test_what_two_searches_find_is_chosen_from_once_more():
+    source = TwoBoxes()
+    boxes = [(15.0, 4.0, 15.1, 4.1), (15.8, 4.8, 15.9, 4.9)]
+    file = SimpleNamespace(
+        config=SimpleNamespace(imagery=Imagery(season_days=0)),
+        areas=[SimpleNamespace(geometry=shapely.box(*box)) for box in boxes],
+    )
+    found = _Found.search(source, file, [Period(name="p", start=date(2021, 1, 1), end=date(2021, 1, 31))], YEAR_END)
+    assert source.asked == 2
+    assert [s.id for s in found.scenes] == ["new"]
+    assert [s.scene_id for s in found.skipped] == ["old"]
 
 
 # --- how often a source is asked
