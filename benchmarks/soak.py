@@ -44,7 +44,7 @@ fetch: {{attempts: {attempts}, timeout_s: {timeout_s}, longest_wait_s: 0, in_fli
 
 @dataclass
 class Served:
-    """A server while it runs: its `source` in a config, a fitting timeout, requests of pixels, how to end its faults."""
+    """A running server: its `source` in a config, a fitting timeout, requests of pixels, an end to its faults."""
 
     source: str
     timeout_s: float
