@@ -54,7 +54,7 @@ class Tally:
 
 
 class Fetcher:
-    """Brings what tasks want into the store with `in_flight` threads, at most `lead` tasks ahead of the work.
+    """Brings what tasks want into the store with `in_flight` threads, few tasks (`lead`) ahead of the work.
 
     All of it happens in the process that runs the programme, whichever executor computes: so limits hold for the run as
     a whole, counts need not be gathered, and a refusal stops everything. Each read is tried once a run. `skipped`
@@ -65,11 +65,12 @@ class Fetcher:
         self.source = source if isinstance(source, CachedSource) else None
         self.lead = lead
         self.skipped = skipped
+        self._enough = 2 * in_flight  # reads that wait for a thread; tasks of one read each would keep few busy
         self._pool = ThreadPoolExecutor(in_flight, thread_name_prefix="fetch")
         self._lock = threading.Lock()
         self._reads: dict[tuple[str, int], Future[str | None]] = {}
         self._refused: AccessRefused | None = None
-        self._fetched = self._cached = self._failed = self._busy = 0
+        self._fetched = self._cached = self._failed = self._busy = self._waiting = 0
         self._seconds = self._since = 0.0
 
     def __enter__(self) -> Fetcher:
@@ -102,8 +103,10 @@ class Fetcher:
 
         def ready(number: int) -> T:
             with self._lock:
-                upcoming: Any = tasks[len(keys) : number + 1 + self.lead]
-                keys.extend([self._begin(wanted) for wanted in task.wanted()] for task in upcoming)
+                most = number + self.lead + (self._enough if self._waiting < self._enough else 0)
+                while len(keys) < min(len(tasks), most + 1):
+                    upcoming: Any = tasks[len(keys)]
+                    keys.append([self._begin(wanted) for wanted in upcoming.wanted()])
                 own = keys[number]
             failed = {}
             for key in own:
@@ -118,11 +121,14 @@ class Fetcher:
         assert self.source is not None
         key = self.source.key(wanted), wanted.margin_px
         if key not in self._reads:
+            self._waiting += 1
             self._reads[key] = self._pool.submit(self._bring, self.source, wanted)
         return key
 
     def _bring(self, source: CachedSource, wanted: Wanted) -> str | None:
         """The reason for which a read failed, None if it is in the store."""
+        with self._lock:
+            self._waiting -= 1
         if self._refused is not None:
             raise self._refused
         if source.keeps(wanted):
