@@ -104,7 +104,7 @@ class Cluster:
     def map(
         self, function: Callable[[T], R], tasks: Sequence[T], on_done: OnDone, ready: Ready[T] | None = None
     ) -> list[R | Failure]:
-        """See Executor. Tasks go out as they are ready; the workers do not wait for it."""
+        """See Executor. Few tasks are out at once, so that a refusal stops the others."""
         results: list[R | Failure] = [Failure("the worker was lost")] * len(tasks)
         place: dict[Any, int] = {}
         done = as_completed()
@@ -129,7 +129,7 @@ class Cluster:
         try:
             for number in range(len(tasks)):
                 submit(number)
-                while done.has_ready():
+                while done.has_ready() or done.count() >= self._most_out():
                     enter(next(done))
             for future in done:
                 enter(future)
@@ -137,6 +137,9 @@ class Cluster:
             self.client.cancel(list(done.futures))
             raise
         return results
+
+    def _most_out(self) -> int:
+        return 4 * max(sum(map(int, self.client.nthreads().values())), 1)
 
 
 def _run(function: Callable[[T], R], number: int, task: T, ready: Ready[T] | None) -> R | Failure:
