@@ -58,7 +58,6 @@ def test_other_settings_another_model_and_other_code_fetch_no_pixel(clean, home,
         ("change: {strong: 0.85}", 0),
         ("imagery: {cloud_dilation_m: 160}", SCENES),
         ("imagery: {min_clear_looks: 2, season_days: 0}", SCENES),
-        ("imagery: {rescue_bright_ground: false}", SCENES),
     ):
         finished = go(write_programme(home, server.url, extra), home / "clean")
         assert not finished.nothing_new

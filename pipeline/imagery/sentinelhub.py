@@ -64,6 +64,7 @@ class SentinelHubSource:
     """
 
     remote = True
+    overview_px = _OVERVIEW_PX
 
     def __init__(self, settings: config.SentinelHubSource, fetch: config.Fetch, name: str = "sentinelhub") -> None:
         self.settings = settings

@@ -135,7 +135,12 @@ def _cost(source: Source, wanted: Wanted) -> RequestCost:
         radar: Callable[..., RequestCost] | None = getattr(source, "radar_cost", None)
         return RequestCost() if radar is None else radar(wanted.scene, wanted.shape)
     optical: Callable[..., RequestCost] | None = getattr(source, "cost", None)
-    return RequestCost() if optical is None else optical(wanted.scene, len(wanted.planes), wanted.shape)
+    if optical is None:
+        return RequestCost()
+    shape = wanted.shape
+    if wanted.tile is None:  # a source may give a smaller look than was asked for
+        shape = (min(wanted.side_px, getattr(source, "overview_px", wanted.side_px)),) * 2
+    return optical(wanted.scene, len(wanted.planes), shape)
 
 
 def _is_mapped(task: TileTask) -> bool:
