@@ -23,10 +23,7 @@ OutOption = Annotated[Path, typer.Option("--out", help="Folder that holds every 
 AsOfOption = Annotated[str | None, typer.Option("--as-of", help="Last day that counts, YYYY-MM-DD; default: today.")]
 SourceOption = Annotated[
     str | None,
-    typer.Option(
-        "--source",
-        help="Another source of imagery: earth-search, sentinelhub-cdse, sentinelhub, or a folder's path.",
-    ),
+    typer.Option("--source", help="Another source of imagery: a name such as earth-search, or a folder's path."),
 ]
 
 

@@ -14,6 +14,7 @@ from pipeline.imagery.radar_items import RadarFinder, RadarList, RadarScene
 from pipeline.imagery.radar_raster import RADAR_NODATA
 from pipeline.imagery.radiometry import DarkFloor, check_scene
 from pipeline.imagery.registration import Shift, ShiftSeries, estimate_shift
+from pipeline.imagery.safe_source import SafeSource, products_in
 from pipeline.imagery.scene import (
     BANDS,
     NODATA,
@@ -27,9 +28,10 @@ from pipeline.imagery.scene import (
     Skipped,
     Source,
     namesakes,
+    newest_versions,
     touches,
 )
-from pipeline.imagery.stac import StacSource
+from pipeline.imagery.stac import StacSource, access_of
 
 __all__ = [
     "BANDS",
@@ -49,6 +51,7 @@ __all__ = [
     "RadarList",
     "RadarScene",
     "RequestCost",
+    "SafeSource",
     "Scene",
     "SceneList",
     "Shift",
@@ -62,7 +65,9 @@ __all__ = [
     "choose_looks",
     "estimate_shift",
     "namesakes",
+    "newest_versions",
     "open_source",
+    "products_in",
     "touches",
 ]
 
@@ -73,7 +78,10 @@ def open_source(settings: config.SourceConfig, base: Path, fetch: config.Fetch) 
     Raises BadInput for a simulation whose archive is not made yet: make it, then open it as a folder.
     """
     if isinstance(settings, config.StacSource):
-        return StacSource(settings.url, settings.collections, settings.assets, fetch)
+        access = access_of(settings, fetch)
+        return StacSource(settings.url, settings.collections, settings.assets, fetch, access=access)
+    if isinstance(settings, config.SafeSource):
+        return SafeSource(base / settings.path)
     if isinstance(settings, config.SentinelHubSource):
         # Loaded with what it needs only where it is used.
         from pipeline.imagery.sentinelhub import SentinelHubSource

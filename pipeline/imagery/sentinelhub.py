@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time
@@ -56,11 +57,16 @@ class SentinelHubSource:
     scenes of their own, with their own cloud cover; they share one request for a tile, which mosaics them.
     """
 
+    remote = True
+    overview_px = _OVERVIEW_PX
+
     def __init__(self, settings: config.SentinelHubSource, fetch: config.Fetch, name: str = "sentinelhub") -> None:
         self.settings = settings
         self.fetch = fetch
         self.name = name
         self._answers = SharedAnswers()
+        self._spent = RequestCost()
+        self._spent_lock = threading.Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return SentinelHubSource, (self.settings, self.fetch, self.name)
@@ -132,6 +138,11 @@ class SentinelHubSource:
     def radar_cost(self, scene: RadarScene, shape: tuple[int, int]) -> RequestCost:
         """What one `read_radar` costs."""
         return scripts.cost_of(shape, 2, 2, terrain_corrected=True)
+
+    @property
+    def spent(self) -> RequestCost:
+        """Process requests sent so far, the units charged for them, and the bytes that came."""
+        return self._spent
 
     @property
     def _client(self) -> HubClient:
@@ -216,7 +227,26 @@ class SentinelHubSource:
         client, rows_cols = self._client, (shape[0], shape[1])
         request = scripts.request_of(client.config, script, data, epsg, box, rows_cols)
         check = partial(scripts.planes_of, count=count, shape=rows_cols, dtype=dtype)
-        return client.ask(request, check, scripts.most_bytes(count, rows_cols, dtype))
+        planes = client.ask(
+            request,
+            check,
+            scripts.most_bytes(count, rows_cols, dtype),
+            lambda came: self._spend(RequestCost(1, bytes=came)),
+        )
+        is_radar = data["type"] == RADAR_COLLECTION
+        units = processing_units(
+            shape[1],
+            shape[0],
+            count if is_radar else count - 1,
+            "FLOAT32" if dtype == "float32" else "UINT16",
+            terrain_corrected=is_radar,
+        )
+        self._spend(RequestCost(processing_units=units))  # only what was answered is charged
+        return planes
+
+    def _spend(self, cost: RequestCost) -> None:
+        with self._spent_lock:
+            self._spent += cost
 
 
 @contextmanager

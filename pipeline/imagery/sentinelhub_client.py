@@ -70,9 +70,16 @@ class HubClient(SentinelHubDownloadClient):
         self._token_lock = threading.Lock()
         self._resume_at = 0.0
 
-    def ask(self, request: DownloadRequest, check: Callable[[bytes], T], most_bytes: int) -> T:
+    def ask(
+        self,
+        request: DownloadRequest,
+        check: Callable[[bytes], T],
+        most_bytes: int,
+        on_sent: Callable[[int], None] = lambda _: None,
+    ) -> T:
         """What `check` makes of the answer; it raises Unusable for one that must be asked for again.
 
+        `on_sent` is told of each request, answered or not, with the bytes that came.
         Raises AccessRefused if the account is, and SourceUnavailable if nothing usable came.
         """
         token, renewed = "", False
@@ -82,7 +89,13 @@ class HubClient(SentinelHubDownloadClient):
             token = self._bearer()
             headers = {**SHConstants.HEADERS, **request.headers}
             method, url = request.request_type.value, str(request.url)
-            return self._send(method, url, _Bearer(token), most_bytes, json=request.post_values, headers=headers)
+            came = 0
+            try:
+                answer = self._send(method, url, _Bearer(token), most_bytes, json=request.post_values, headers=headers)
+                came = len(answer.body)
+                return answer
+            finally:
+                on_sent(came)
 
         def unauthorised(said: str) -> str:
             nonlocal renewed
