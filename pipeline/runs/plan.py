@@ -13,7 +13,7 @@ from pathlib import Path
 from pipeline import config
 from pipeline.areas import Tile, to_lonlat, watch_tiles
 from pipeline.config_file import ConfigFile
-from pipeline.disturbance import HALO_PX, find_model
+from pipeline.disturbance import HALO_PX, find_model, limits_of
 from pipeline.errors import BadInput
 from pipeline.imagery import (
     Bbox,
@@ -32,6 +32,8 @@ from pipeline.periods import expand
 from pipeline.runs.progress import Reporter
 from pipeline.runs.radar import RadarPlan, plan_radar
 from pipeline.runs.simulated import simulate
+from pipeline.runs.tasks import cached_model
+from pipeline.runs.terrain import TerrainPlan, plan_terrain
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,12 @@ class Plan:
     left_out: dict[str, tuple[str, ...]] = field(default_factory=dict)
     broken: tuple[Skipped, ...] = ()
     radar: RadarPlan = field(default_factory=RadarPlan)
+    terrain: TerrainPlan = field(default_factory=TerrainPlan)
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """Sentences on what the run cannot see; raises ModelError if the model's card cannot be read."""
+        return (*limits_of(self.model), *self.terrain.limits)
 
     @property
     def scenes(self) -> tuple[Scene, ...]:
@@ -126,14 +134,17 @@ def make_plan(file: ConfigFile, source: Source, as_of: date) -> Plan:
             work.append(TilePeriod(tile, period, looks))
             left.update(dict.fromkeys(skipped))
     radar = plan_radar(source, file, tiles, periods, as_of)
-    left.update(dict.fromkeys(radar.skipped))
+    terrain = plan_terrain(source, file, tiles, cached_model(model, model_sha256).evidence)
+    left.update(dict.fromkeys((*radar.skipped, *terrain.skipped)))
     reasons: dict[str, set[str]] = {}
     for item in left:
         if not item.failed:
             reasons.setdefault(item.reason, set()).add(item.scene_id)
     left_out = {reason: tuple(sorted(ids)) for reason, ids in sorted(reasons.items())}
     broken = sorted((item for item in left if item.failed), key=lambda item: (item.scene_id, item.reason))
-    return Plan(file, as_of, source, model, model_sha256, periods, tiles, tuple(work), left_out, tuple(broken), radar)
+    return Plan(
+        file, as_of, source, model, model_sha256, periods, tiles, tuple(work), left_out, tuple(broken), radar, terrain
+    )
 
 
 def scene_counts(plan: Plan) -> Counter[str]:

@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 from pipeline.areas import areas_hash, overlaps
 from pipeline.change import RunRecord
 from pipeline.config_file import read_config
-from pipeline.disturbance import limits_of
 from pipeline.errors import BadInput, StoreError
 from pipeline.footprint import Layer
 from pipeline.imagery import RadarFinder
@@ -27,7 +26,7 @@ from pipeline.runs.execute import Executor, Failure, open_executor
 from pipeline.runs.inspect import describe_run, read_manifest
 from pipeline.runs.keys import change_key, run_key
 from pipeline.runs.manifest import MANIFEST, Work, build_manifest, hash_outputs, write_manifest
-from pipeline.runs.outputs import run_result, write_outputs
+from pipeline.runs.outputs import run_result, write_outputs, write_terrain
 from pipeline.runs.plan import Plan, make_plan, open_programme_source, with_source
 from pipeline.runs.progress import Reporter, Silent
 from pipeline.runs.radar import RadarOutcome, RadarTask, run_radar
@@ -35,6 +34,7 @@ from pipeline.runs.registering import RECORD, enter, keep, record_of_run, regist
 from pipeline.runs.stack import stacks
 from pipeline.runs.store import Store, write_whole
 from pipeline.runs.tasks import SceneTask, TileOutcome, TileTask, run_scene, run_tile
+from pipeline.runs.terrain import TerrainOutcome, run_terrain, terrain_keys, terrain_of, terrain_tasks
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -115,8 +115,10 @@ def run_programme(path: Path, options: RunOptions, reporter: Reporter | None = N
     register_file = register_path(file, home)
     register = read_register(register_file)  # a damaged one is told before the work, not after
     with open_executor(kind, workers, options.scheduler) as executor:
+        with clock.step("terrain"):
+            terrain = _make_terrain(plan, store, executor, reporter)
         with clock.step("maps"):
-            plan, rejected, outcomes = _make_maps(plan, store, executor, reporter)
+            plan, rejected, outcomes = _make_maps(plan, terrain, store, executor, reporter)
         with clock.step("radar"):
             radar = _make_radar(plan, store, executor, reporter)
         keys = [_keys(outcome) for outcome in outcomes]
@@ -126,8 +128,9 @@ def run_programme(path: Path, options: RunOptions, reporter: Reporter | None = N
         maps_key = change_key(
             keys, areas_key, plan.periods, file.config.change, file.layers, floor, file.config.radar, backscatter
         )
-        failed = Work(plan, rejected, outcomes, frozenset(), radar=radar).failed
-        run_hash = run_key(maps_key, file, options.as_of, limits_of(plan.model), failed)
+        failed = Work(plan, rejected, outcomes, frozenset(), radar=radar, terrain=terrain).failed
+        stored = sorted(terrain_keys(terrain).values())
+        run_hash = run_key(maps_key, file, options.as_of, plan.limits, failed, stored)
         earlier = _earlier_run(home, run_hash)
         if earlier is not None:
             return _nothing_new(home, earlier, register_file)
@@ -148,7 +151,7 @@ def run_programme(path: Path, options: RunOptions, reporter: Reporter | None = N
             )
         with clock.step("dating"):
             assembled, dating = date_openings(assembled, plan, outcomes, file.config.change, store, run_tasks)
-    work = Work(plan, rejected, outcomes, assembled.unseen, dating, radar)
+    work = Work(plan, rejected, outcomes, assembled.unseen, dating, radar, terrain)
     with clock.step("register"):
         assembled, record = enter(assembled, work, run_hash, run_id, register)
     for sums in assembled.sums[1:]:
@@ -163,8 +166,18 @@ def run_programme(path: Path, options: RunOptions, reporter: Reporter | None = N
     return finished
 
 
-def _make_maps(
+def _make_terrain(
     plan: Plan, store: Store, executor: Executor, reporter: Reporter
+) -> tuple[TerrainOutcome | Failure, ...]:
+    """Bring the terrain of every block to the store; nothing where elevation is not in use."""
+    for line in plan.terrain.limits:
+        reporter.say(f"note: {line}")
+    tasks = terrain_tasks(plan.terrain, plan.file.config.elevation, store)
+    return tuple(_map(executor, reporter, run_terrain, tasks, "terrain")) if tasks else ()
+
+
+def _make_maps(
+    plan: Plan, terrain: Sequence[TerrainOutcome | Failure], store: Store, executor: Executor, reporter: Reporter
 ) -> tuple[Plan, dict[str, str], tuple[TileOutcome | Failure, ...]]:
     """Check every scene, then bring every tile of every period to a stored map.
 
@@ -188,6 +201,7 @@ def _make_maps(
             plan.model,
             plan.model_sha256,
             store,
+            terrain_of(plan.terrain, terrain, item.tile),
         )
         for item in plan.work
     ]
@@ -269,6 +283,7 @@ def _write(
         draft.chmod(0o755)
         with clock.step("reports"):
             write_outputs(draft, result, work, assembled, store)
+            write_terrain(draft, result, work, record, store)
             write_whole(draft / RECORD, record.to_json().encode())
         manifest = build_manifest(work, assembled.sums, run_id, maps_key, hash_outputs(draft), clock.seconds)
         manifest["register"] = dict(note)
