@@ -30,8 +30,7 @@ from pipeline.imagery.scene import (
     touches,
 )
 from pipeline.imagery.stac import StacSource
-from pipeline.imagery.terrain import LAYERS
-from pipeline.imagery.terrain_block import BLOCK_PX, Block, in_units
+from pipeline.imagery.terrain_block import BLOCK_PX, LAYERS, Block, in_units
 
 __all__ = [
     "BANDS",

@@ -17,9 +17,6 @@ from numpy.typing import NDArray
 from pyflwdir import dem
 from scipy import ndimage
 
-CELL_M = 30  # that GLO-30 has
-# Names of the layers, and whole numbers to a unit in which they are stored.
-LAYERS = {"slope_deg": 100, "height_above_drainage_m": 10, "distance_to_drainage_m": 1}
 _PER_METRE = 100  # in whole centimetres filling is exact in the library's 32-bit numbers
 _NO_FLOW, _OUTLET = 247, 0
 _CODES = np.array([[32, 64, 128], [16, 0, 1], [8, 4, 2]], np.uint8)  # D8 by row and column of the neighbour

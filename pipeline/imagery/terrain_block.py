@@ -16,8 +16,10 @@ from odc.geo.geobox import GeoBox
 from pipeline.areas.lattice import PIXEL_M, TILE_M, TILE_PX, Tile, utm_name
 from pipeline.imagery.elevation import ElevationSource
 from pipeline.imagery.scene import NODATA
-from pipeline.imagery.terrain import CELL_M, LAYERS, build_terrain
 
+CELL_M = 30  # that GLO-30 has
+# Names of the layers, and whole numbers to a unit in which they are stored.
+LAYERS = {"slope_deg": 100, "height_above_drainage_m": 10, "distance_to_drainage_m": 1}
 BLOCK_TILES = 6
 BLOCK_CELLS = BLOCK_TILES * TILE_M // CELL_M
 MARGIN_CELLS = 512
@@ -66,6 +68,9 @@ class Block:
 
         Raises SceneRejected if the elevation cannot be read.
         """
+        # Loading the hydrology takes a third of a second, which a run without elevation need not wait for.
+        from pipeline.imagery.terrain import build_terrain
+
         terrain = build_terrain(source.read_elevation(self.window), CELL_M, drainage_km2)
         inner = np.s_[MARGIN_CELLS:-MARGIN_CELLS, MARGIN_CELLS:-MARGIN_CELLS]
         return np.stack([_stored(getattr(terrain, name)[inner], scale) for name, scale in LAYERS.items()])
