@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from rasterio.enums import Resampling
+from pyproj import Transformer
+from pyproj.exceptions import ProjError
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
-from rasterio.warp import reproject, transform_bounds
+from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
 from pipeline.errors import BadInput, SceneRejected
@@ -38,6 +38,7 @@ _MARGIN_PX = 2  # that bilinear interpolation reads around a window
 _MOST_WINDOW_PX = 1 << 25
 _MOST_BLOCK_PX = 1 << 26
 _MOST_FILES = 20_000
+_ROWS = 256  # interpolated at once, to keep memory low
 _PER_METRE = 100  # elevations are kept in whole centimetres
 
 
@@ -92,7 +93,7 @@ class DemFiles:
                     mosaics.append(mosaic)
                 mosaic.enter(src)
         for mosaic in mosaics:
-            fresh = mosaic.warped(geobox)
+            fresh = mosaic.laid_on(geobox)
             np.copyto(out, fresh, where=np.isnan(out))
         metres: NDArray[np.float32] = (np.rint(out * _PER_METRE) / _PER_METRE).astype(np.float32)
         return metres
@@ -150,26 +151,46 @@ class _Mosaic:
         part = self.values[r0:r1, c0:c1]
         np.copyto(part, metres.astype(np.float32), where=np.isnan(part))
 
-    def warped(self, geobox: GeoBox) -> NDArray[np.float64]:
-        """What is known, on a geobox."""
+    def laid_on(self, geobox: GeoBox) -> NDArray[np.float64]:
+        """What is known, on a geobox: bilinear, unknown where half of the weight or more is."""
         out = np.full(geobox.shape, np.nan)
         if np.isnan(self.values).all():
             return out
-        with rasterio.Env(GDAL_NUM_THREADS="1"):
-            reproject(
-                self.values.astype(np.float64),
-                out,
-                src_transform=self.transform * Affine.translation(self.left, self.top),
-                src_crs=self.crs,
-                src_nodata=np.nan,
-                dst_transform=geobox.affine,
-                dst_crs=f"EPSG:{epsg_of(geobox)}",
-                dst_nodata=np.nan,
-                resampling=Resampling.bilinear,
-                # Exact: an approximated transform would depend on the window that is asked for.
-                tolerance=0.0,
-            )
+        # Each centre is projected by itself: GDAL's warper interpolates between the ends of a window's rows, and a
+        # pixel would depend on the window that asks.
+        try:
+            to_source = Transformer.from_crs(epsg_of(geobox), self.crs.to_wkt(), always_xy=True)
+        except ProjError as error:
+            raise SceneRejected(f"elevation in {str(self.crs)[:60]} cannot be brought to the lattice") from error
+        to_pixel = ~(self.transform * Affine.translation(self.left + 0.5, self.top + 0.5))
+        ground, (height, width) = geobox.affine, geobox.shape
+        x = ground.c + ground.a * (np.arange(width) + 0.5)
+        for first in range(0, height, _ROWS):
+            y = ground.f + ground.e * (np.arange(first, min(first + _ROWS, height)) + 0.5)
+            east, north = to_source.transform(*np.meshgrid(x, y))
+            col, row = to_pixel.a * east + to_pixel.c, to_pixel.e * north + to_pixel.f
+            out[first : first + _ROWS] = _bilinear(self.values, row, col)
         return out
+
+
+def _bilinear(values: NDArray[np.float32], row: NDArray[np.float64], col: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values at rows and columns between pixel centres, NaN where half of the weight or more is unknown or outside."""
+    height, width = values.shape
+    inside = (row > -1) & (row < height) & (col > -1) & (col < width)  # what is no number is not inside
+    row, col = np.where(inside, row, -1.0), np.where(inside, col, -1.0)
+    top, left = np.floor(row).astype(np.intp), np.floor(col).astype(np.intp)
+    total, known = np.zeros(row.shape), np.zeros(row.shape)
+    for dy in (0, 1):
+        for dx in (0, 1):
+            y, x = top + dy, left + dx
+            weight = (1 - np.abs(row - y)) * (1 - np.abs(col - x))
+            there = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+            value = values[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)]
+            weight[~there | np.isnan(value)] = 0
+            total += weight * np.nan_to_num(value)
+            known += weight
+    found: NDArray[np.float64] = np.where(known > 0.5, total / np.maximum(known, 0.5), np.nan)
+    return found
 
 
 def folder_dem(root: Path, pattern: str = "*.tif") -> DemFiles:
