@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
@@ -123,10 +124,10 @@ class Elevation(_Section):
 
     @model_validator(mode="after")
     def _known_address(self) -> Elevation:
-        if self.source and "://" in self.source and not self.source.startswith(("https://", "http://")):
-            raise ValueError(
-                f"source {self.source[:60]!r} is neither a folder nor an http(s) address; write one of them"
-            )
+        address = urlsplit(self.source) if self.source and "://" in self.source else None
+        # What stands here is printed and written to manifests.
+        if address and (address.scheme not in ("http", "https") or address.query or "@" in address.netloc):
+            raise ValueError("source is neither a folder nor a plain http(s) address, without a name, secret or query")
         return self
 
     @property

@@ -24,8 +24,10 @@ from pipeline.imagery import Block, DemFiles, FolderSource, StacSource
 from pipeline.imagery.elevation import DemFile
 from pipeline.runs import RunOptions, describe_plan, plan_programme, run_programme, verify_run
 from pipeline.runs import store as store_module
+from pipeline.runs.execute import Serial
 from pipeline.runs.keys import STORE_FORMAT, map_key, terrain_key, window_key
 from pipeline.runs.progress import Silent
+from pipeline.runs.run import _make_terrain
 from pipeline.runs.store import code_version, content_key
 from pipeline.runs.terrain import terrain_tasks
 from tests.dem import write_dem
@@ -331,3 +333,18 @@ def test_verify_finds_damaged_terrain(clean, tmp_path):
     stored.write_bytes(stored.read_bytes()[:-1])
     assert verify_run(home / "runs" / clean.folder.name) == ["stored terrain of 33N-block-013-0016: missing or damaged"]
     assert store_module.Store(home / "store").seal("terrain", stored.stem) is None
+
+
+def test_ground_without_elevation_is_noted(archive, tmp_path):
+    path = make_programme(archive, tmp_path, "elevation: {source: dem}")
+    values, transform = valley()
+    write_dem(tmp_path / "dem" / "valley.tif", values, Affine.translation(300_000, 0) * transform, 32633)
+    said: list[str] = []
+
+    class Telling(Silent):
+        def say(self, text):
+            said.append(text)
+
+    (outcome,) = _make_terrain(planned(path), store_module.Store(tmp_path / "store"), Serial(), Telling())
+    assert outcome.known_share == 0
+    assert said == ["note: folder dem has no elevation of 33N-block-013-0016"]

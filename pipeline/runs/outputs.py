@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -30,7 +31,7 @@ from pipeline.runs.radar import RadarOutcome
 from pipeline.runs.stack import LazyTiles
 from pipeline.runs.store import Store, write_whole
 from pipeline.runs.tasks import MAP, TileOutcome, load_composite
-from pipeline.runs.terrain import TABLE, load_terrain, terrain_csv, terrain_keys
+from pipeline.runs.terrain import TABLE, TERRAIN, terrain_csv, terrain_keys
 from pipeline.runs.tile_steps import CLASSES
 
 
@@ -161,13 +162,19 @@ def write_terrain(folder: Path, result: RunResult, work: Work, record: RunRecord
     if not keys:
         return
     write_whole(folder / TABLE, terrain_csv(record, keys, store).encode())
-    by_tile = {tile: keys[Block.of(tile)] for tile in work.plan.tiles if Block.of(tile) in keys}
     tags = {"run_id": result.run_id, "generated_by": result.generated_by, "elevation": work.plan.terrain.name}
     for number, (name, scale) in enumerate(LAYERS.items()):
-        layer = LazyTiles(by_tile, lambda tile, key, k=number: load_terrain(store, key, tile)[k])  # type: ignore[misc]
+        layer = _layer(keys, work.plan.tiles, number, store)
         title = f"{name} x {scale}" if scale > 1 else name
         path = folder / "rasters" / f"{name.rpartition('_')[0].replace('_', '-')}.tif"
         write_cog(path, layer, nodata=NODATA, description=title, tags=tags)
+
+
+def _layer(keys: Mapping[Block, str], tiles: Sequence[Tile], number: int, store: Store) -> LazyTiles:
+    """One layer of the tiles whose block is stored; of the blocks the last ones asked for stay in memory."""
+    read = lru_cache(maxsize=16)(lambda key: store.get_plane(TERRAIN, key, number)[np.newaxis])
+    named = {tile: keys[Block.of(tile)] for tile in tiles if Block.of(tile) in keys}
+    return LazyTiles(named, lambda tile, key: Block.of(tile).on_tile(read(key), tile)[0])
 
 
 def _legend(names: Mapping[int, str]) -> str:

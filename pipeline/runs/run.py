@@ -18,7 +18,7 @@ from pipeline.change import RunRecord
 from pipeline.config_file import read_config
 from pipeline.errors import BadInput, StoreError
 from pipeline.footprint import Layer
-from pipeline.imagery import RadarFinder
+from pipeline.imagery import Block, RadarFinder
 from pipeline.reports import read_register, summary
 from pipeline.runs.assemble import Assembled, assemble
 from pipeline.runs.dating import date_openings
@@ -118,7 +118,8 @@ def run_programme(path: Path, options: RunOptions, reporter: Reporter | None = N
         with clock.step("terrain"):
             terrain = _make_terrain(plan, store, executor, reporter)
         with clock.step("maps"):
-            plan, rejected, outcomes = _make_maps(plan, terrain, store, executor, reporter)
+            surfaces = terrain_keys(terrain)
+            plan, rejected, outcomes = _make_maps(plan, surfaces, store, executor, reporter)
         with clock.step("radar"):
             radar = _make_radar(plan, store, executor, reporter)
         keys = [_keys(outcome) for outcome in outcomes]
@@ -129,8 +130,7 @@ def run_programme(path: Path, options: RunOptions, reporter: Reporter | None = N
             keys, areas_key, plan.periods, file.config.change, file.layers, floor, file.config.radar, backscatter
         )
         failed = Work(plan, rejected, outcomes, frozenset(), radar=radar, terrain=terrain).failed
-        stored = sorted(terrain_keys(terrain).values())
-        run_hash = run_key(maps_key, file, options.as_of, plan.limits, failed, stored)
+        run_hash = run_key(maps_key, file, options.as_of, plan.limits, failed, sorted(surfaces.values()))
         earlier = _earlier_run(home, run_hash)
         if earlier is not None:
             return _nothing_new(home, earlier, register_file)
@@ -173,11 +173,15 @@ def _make_terrain(
     for line in plan.terrain.limits:
         reporter.say(f"note: {line}")
     tasks = terrain_tasks(plan.terrain, plan.file.config.elevation, store)
-    return tuple(_map(executor, reporter, run_terrain, tasks, "terrain")) if tasks else ()
+    outcomes = tuple(_map(executor, reporter, run_terrain, tasks, "terrain")) if tasks else ()
+    for outcome in outcomes:
+        if isinstance(outcome, TerrainOutcome) and not outcome.known_share:
+            reporter.say(f"note: {plan.terrain.name} has no elevation of {outcome.block.id}")
+    return outcomes
 
 
 def _make_maps(
-    plan: Plan, terrain: Sequence[TerrainOutcome | Failure], store: Store, executor: Executor, reporter: Reporter
+    plan: Plan, surfaces: Mapping[Block, str], store: Store, executor: Executor, reporter: Reporter
 ) -> tuple[Plan, dict[str, str], tuple[TileOutcome | Failure, ...]]:
     """Check every scene, then bring every tile of every period to a stored map.
 
@@ -201,7 +205,7 @@ def _make_maps(
             plan.model,
             plan.model_sha256,
             store,
-            terrain_of(plan.terrain, terrain, item.tile),
+            terrain_of(plan.terrain, surfaces, item.tile),
         )
         for item in plan.work
     ]

@@ -101,7 +101,8 @@ def plan_terrain(source: Source, file: ConfigFile, tiles: Sequence[Tile], wanted
     if found is None or isinstance(found, DemFiles):
         lost = _lost("none is there; name a folder of GeoTIFFs or a STAC API in elevation.source")
         return TerrainPlan(wanted=wanted, skipped=(*(found.skipped if found else ()), *([lost] if asked else [])))
-    return TerrainPlan(found, source.name, blocks, wanted)
+    # What a source serves may change with its settings: then it has a name for it, which enters every key.
+    return TerrainPlan(found, str(getattr(found, "elevation_name", source.name)), blocks, wanted)
 
 
 def _lost(reason: str) -> Skipped:
@@ -188,9 +189,9 @@ class TileTerrain:
         return {name: np.pad(layers[name], halo, constant_values=np.nan) for name in self.names}
 
 
-def terrain_of(plan: TerrainPlan, outcomes: Sequence[TerrainOutcome | Failure], tile: Tile) -> TileTerrain | None:
+def terrain_of(plan: TerrainPlan, keys: Mapping[Block, str], tile: Tile) -> TileTerrain | None:
     """What the model is given on a tile; None if it wants no terrain, or there is none."""
-    key = terrain_keys(outcomes).get(Block.of(tile))
+    key = keys.get(Block.of(tile))
     return TileTerrain(key, plan.evidence) if key and plan.evidence else None
 
 
