@@ -14,7 +14,7 @@ from odc.geo.geobox import GeoBox
 from pipeline.errors import BadInput, SceneRejected
 from pipeline.imagery import DemFiles, ElevationSource, StacSource, folder_dem
 from pipeline.imagery.elevation import DemFile, dem_from_item
-from tests.dem import centres, glo30_tile, lonlat, write_dem
+from tests.dem import STEP, centres, glo30_tile, lonlat, write_dem
 
 LAT, LON = 4, 15  # tiles N04 E015 and E016, N05 E015 and E016 meet at 5 N, 16 E
 EAST, NORTH = 610_890, 552_750  # of that corner in UTM 33N
@@ -48,6 +48,20 @@ def test_four_tiles_meet_without_a_seam(tiles):
     assert found.dtype == np.float32
     # Half a centimetre of rounding and the storage of the tiles as 32-bit numbers.
     np.testing.assert_allclose(found, plane(*lonlat(geobox)), atol=0.006)
+
+
+def test_tiles_of_two_grids_each_serve(tmp_path):
+    """Far from the equator the tiles of GLO-30 have wider columns, and those of two latitudes do not share a grid."""
+    glo30_tile(tmp_path, 4, 16, plane, slice(0, 90), slice(0, 110))
+    x, y = 16 + np.arange(70) * 1.5 * STEP, 5 + np.arange(100, 0, -1) * STEP
+    wide = Affine(1.5 * STEP, 0, 16 - 0.75 * STEP, 0, -STEP, y[0] + STEP / 2)
+    write_dem(tmp_path / "n05.tif", plane(*np.meshgrid(x, y)).astype(np.float32), wide)
+    geobox = GeoBox((100, 60), Affine(30, 0, EAST, 0, -30, NORTH + 1500), "EPSG:32633")
+    lon, lat = lonlat(geobox)
+    seam = abs(lat - (5 + STEP / 2)) < STEP
+    error = abs(folder_dem(tmp_path).read_elevation(geobox) - plane(lon, lat))
+    assert error[~seam].max() < 0.006
+    assert error[seam].max() < 0.5 * STEP * 700 + 0.006  # half a pixel is guessed
 
 
 def test_one_tile_alone_ends_where_its_pixels_end(tiles):
@@ -144,6 +158,7 @@ def test_masks_that_glo_30_is_delivered_with_are_passed_over(tmp_path):
         (np.ones((3, 4), np.uint8), {}, "elevation is one band of metres"),
         (np.ones((3, 4), np.complex64), {}, "elevation is one band of metres"),
         (np.ones((3, 4), np.int16), {"crs": None}, "no CRS"),
+        (np.ones((3, 4), np.int16), {"crs": 'LOCAL_CS["quarry",UNIT["metre",1]]'}, "no place on earth"),
         (np.ones((3, 4), np.int16), {"transform": Affine(10, 1, EAST, 0, -10, NORTH)}, "not north-up"),
     ],
 )

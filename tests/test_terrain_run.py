@@ -6,6 +6,7 @@ import csv
 import json
 import pickle
 import shutil
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -29,7 +30,8 @@ from pipeline.runs.keys import STORE_FORMAT, map_key, terrain_key, window_key
 from pipeline.runs.progress import Silent
 from pipeline.runs.run import _make_terrain
 from pipeline.runs.store import code_version, content_key
-from pipeline.runs.terrain import terrain_tasks
+from pipeline.runs.terrain import TileTerrain, terrain_tasks
+from pipeline.runs.windows import LOOKS, WindowTask, read_window
 from tests.dem import write_dem
 from tests.scenes import dig, ground, write_area, write_scene
 
@@ -212,6 +214,25 @@ def test_a_model_that_was_trained_with_slope_is_given_it(steep):
     assert (found[seen] > 5000).any()
     assert (found[seen] < 5000).any()
     assert "was trained with" not in json.dumps(json.loads((steep.folder / "changes.geojson").read_text())["limits"])
+
+
+def test_the_looks_that_date_an_opening_are_given_it_too(steep, tmp_path):
+    shutil.copytree(steep.folder.parents[3], tmp_path / "home", symlinks=True)
+    plan = planned(tmp_path / "home" / "valley.yaml")
+    store = store_module.Store(tmp_path / "home" / "out" / "valley" / "store")
+    terrain = TileTerrain(steep.manifest["elevation"]["blocks"][0]["terrain"], ("slope_deg",))
+    box = (112, 144, 160, 208)
+    task = WindowTask(
+        *(TILE, box, (plan.scenes[:1],), plan.file.config.imagery, plan.source, plan.model, plan.model_sha256, store),
+        terrain,
+    )
+    (look,) = store.get_planes(LOOKS, read_window(task).key)
+    slope = layer(steep, "slope")[box[0] : box[1], box[2] : box[3]]
+    assert (look != 65535).all()
+    assert ((look > 5000) == (slope > 500)).all()
+    assert 0 < (look > 5000).mean() < 1
+    (blind,) = store.get_planes(LOOKS, read_window(replace(task, terrain=None)).key)
+    assert (blind < 5000).all()
 
 
 def test_a_changed_surface_makes_terrain_and_maps_anew_and_keeps_composites(steep, tmp_path):

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 from pyproj.exceptions import ProjError
+from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.warp import transform_bounds
@@ -109,11 +110,7 @@ class _Mosaic:
     @classmethod
     def of(cls, src: DatasetReader, geobox: GeoBox) -> _Mosaic:
         """Empty, on the grid of a file; raises SceneRejected if so many pixels are needed that memory would end."""
-        try:
-            box = transform_bounds(f"EPSG:{epsg_of(geobox)}", src.crs, *geobox.boundingbox)
-        except RasterioError as error:
-            raise SceneRejected(f"{short_name(src.name)} cannot be brought to the lattice ({error})") from error
-        west, south, east, north = box
+        west, south, east, north = _bounds(src, f"EPSG:{epsg_of(geobox)}", src.crs, tuple(geobox.boundingbox))
         cols, rows = zip(*(~src.transform * (x, y) for x in (west, east) for y in (south, north)), strict=True)
         if not all(math.isfinite(number) for number in (*cols, *rows)):
             raise SceneRejected(f"{short_name(src.name)} cannot be brought to the lattice; its grid lies elsewhere")
@@ -220,11 +217,17 @@ def _file_of(path: Path, name: str, root: Path) -> DemFile:
         raise SceneRejected(f"{name} leads out of the elevation folder; move the file into it")
     with opened(str(path)) as src:
         _require_elevation(src)
-        try:
-            box: Bbox = transform_bounds(src.crs, "EPSG:4326", *src.bounds)
-        except RasterioError as error:
-            raise SceneRejected(f"{name} lies nowhere on earth ({error}); write its grid again") from error
+        box = _bounds(src, src.crs, "EPSG:4326", tuple(src.bounds))
     return DemFile(name, str(path), sampled(path).hex()[:16], box)
+
+
+def _bounds(src: DatasetReader, crs: Any, other: Any, box: tuple[float, ...]) -> Bbox:
+    """A box in another CRS; raises SceneRejected if there is no way from one to the other."""
+    try:
+        found: Bbox = transform_bounds(crs, other, *box)
+    except (RasterioError, CPLE_BaseError) as error:
+        raise SceneRejected(f"the CRS of {short_name(src.name)} has no place on earth; write its grid again") from error
+    return found
 
 
 def is_dem_of(item: Mapping[str, Any], collection: str) -> bool:
