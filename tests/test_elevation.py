@@ -203,6 +203,13 @@ def test_a_grid_so_fine_that_memory_would_end_is_refused(tmp_path):
         folder_dem(tmp_path).read_elevation(GeoBox((64, 64), LATTICE, "EPSG:32633"))
 
 
+def test_files_of_too_many_grids_are_refused(tmp_path):
+    for k in range(17):
+        write_dem(tmp_path / f"{k:02d}.tif", np.ones((6, 7), np.int16), LATTICE * Affine.translation(k / 20, 0), 32633)
+    with pytest.raises(SceneRejected, match="more than 16 grids"):
+        folder_dem(tmp_path).read_elevation(GeoBox((6, 7), LATTICE, "EPSG:32633"))
+
+
 def test_a_file_that_breaks_after_it_was_found_is_named(tmp_path):
     rng = np.random.default_rng(0)
     path = write_dem(tmp_path / "own.tif", rng.integers(0, 900, (300, 300)).astype(np.int16), LATTICE, 32633)

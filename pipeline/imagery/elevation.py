@@ -39,6 +39,7 @@ _MARGIN_PX = 2  # that bilinear interpolation reads around a window
 _MOST_WINDOW_PX = 1 << 25
 _MOST_BLOCK_PX = 1 << 26
 _MOST_FILES = 20_000
+_MOST_GRIDS = 16  # each is held in memory
 _ROWS = 256  # interpolated at once, to keep memory low
 _PER_METRE = 100  # elevations are kept in whole centimetres
 
@@ -82,7 +83,7 @@ class DemFiles:
         return tuple(file for file in self.files if file.bbox is None or touches(file.bbox, box))
 
     def read_elevation(self, geobox: GeoBox) -> NDArray[np.float32]:
-        """See ElevationSource. Interpolated bilinearly with exact transforms, in whole centimetres."""
+        """See ElevationSource. Interpolated bilinearly, in whole centimetres."""
         out = np.full(geobox.shape, np.nan)
         mosaics: list[_Mosaic] = []
         for file in self.near(geobox):
@@ -90,6 +91,8 @@ class DemFiles:
                 _require_elevation(src)
                 mosaic = next((known for known in mosaics if known.takes(src)), None)
                 if mosaic is None:
+                    if len(mosaics) == _MOST_GRIDS:
+                        raise SceneRejected(f"{self.name} has more than {_MOST_GRIDS} grids here; join its files first")
                     mosaic = _Mosaic.of(src, geobox)
                     mosaics.append(mosaic)
                 mosaic.enter(src)
@@ -136,10 +139,7 @@ class _Mosaic:
         r0, r1, c0, c1 = max(row, 0), min(row + src.height, height), max(col, 0), min(col + src.width, width)
         if r0 >= r1 or c0 >= c1:
             return
-        try:
-            raw = src.read(1, window=Window(c0 - col, r0 - row, c1 - c0, r1 - r0)).astype(np.float64)
-        except (RasterioError, MemoryError) as error:
-            raise SceneRejected(f"{short_name(src.name)} cannot be read ({error}); fetch the file again") from error
+        raw = src.read(1, window=Window(c0 - col, r0 - row, c1 - c0, r1 - r0)).astype(np.float64)
         if src.nodata is not None:
             raw[raw == src.nodata] = np.nan
         metres = raw * src.scales[0] + src.offsets[0]
