@@ -53,10 +53,9 @@ def main() -> None:
                 same = (one == other) | (np.isnan(one) & np.isnan(other))
                 told += [1 - same.mean(), np.nanmax(abs(one - other))]
             height, metres, distance, far = told
-            rows.append(
-                [f"{fall:g}, {relief:g}", f"{margin}", share(height, 1, 1), f"{metres:.1f}", share(distance, 1, 1)]
-                + [f"{far:.0f}", f"{seconds:.1f}"]
-            )
+            told_m = f"{metres:.1f}", f"{far:.0f}"
+            row = f"{fall:g}, {relief:g}", f"{margin}", share(height, 1, 1), told_m[0], share(distance, 1, 1), told_m[1]
+            rows.append((*row, f"{seconds:.1f}"))
     head = ["fall, relief", "margin, cells", "height differs", "by m", "distance differs", "by m", "seconds a block"]
     print(table(head, rows))
 
