@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from pipeline.periods import Period as Period
 from pipeline.periods import PeriodRule, require_apart
@@ -27,6 +27,13 @@ class FolderSource(_Section):
     )
 
 
+class SafeSource(_Section):
+    """Sentinel-2 L2A products as Copernicus gives them: folders named .SAFE, or zip files of them."""
+
+    kind: Literal["safe"]
+    path: Path = Field(description="folder that holds the products, relative to the config file")
+
+
 class StacSource(_Section):
     """A STAC API."""
 
@@ -34,6 +41,25 @@ class StacSource(_Section):
     url: str = Field(default="https://earth-search.aws.element84.com/v1", description="root of the STAC API")
     collections: tuple[str, ...] = Field(default=("sentinel-2-l2a",), min_length=1)
     assets: dict[str, str] = Field(default_factory=dict, description="band name to asset key, where it is not known")
+    signing: Literal["none", "planetary-computer"] | None = Field(
+        default=None, description="how addresses of files are signed; default: as the host of the API needs it"
+    )
+    s3_endpoint: str | None = Field(
+        default=None,
+        pattern=r"^(https?://)?[A-Za-z0-9.-]{1,250}(:\d{1,5})?$",
+        description="host of s3:// addresses read with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of the environment; "
+        "default: that of Copernicus for its own API, else Amazon's, without keys",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _open_to_all(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("give the http(s) address of a STAC API")
+        if "@" in parts.netloc or parts.query or parts.fragment:
+            raise ValueError("give the address alone: names, passwords and tokens do not stand in a config")
+        return url
 
 
 class SimulationSource(_Section):
@@ -44,7 +70,7 @@ class SimulationSource(_Section):
     archive: Path | None = Field(default=None, description="where the archive is kept; default: in the output folder")
 
 
-SourceConfig = Annotated[FolderSource | StacSource | SimulationSource, Field(discriminator="kind")]
+SourceConfig = Annotated[FolderSource | SafeSource | StacSource | SimulationSource, Field(discriminator="kind")]
 
 
 class Fetch(_Section):
@@ -54,6 +80,13 @@ class Fetch(_Section):
     timeout_s: float = Field(default=60, gt=0, le=600, description="seconds without an answer, then tried again")
     longest_wait_s: float = Field(
         default=60, ge=0, le=3600, description="seconds between two attempts at the most, whatever the server asks for"
+    )
+    in_flight: int = Field(default=8, ge=1, le=64, description="scenes read at the same time")
+    max_gb: float | None = Field(
+        default=None, gt=0, description="a run that would fetch more, by estimate, does not start"
+    )
+    max_processing_units: float | None = Field(
+        default=None, gt=0, description="of Sentinel Hub; a run that would spend more does not start"
     )
 
 

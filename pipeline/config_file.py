@@ -220,7 +220,7 @@ def _read_named_layers(
 def _missing_inputs(base: Path, data: Mapping[Hashable, Any], lines: Mapping[_Path, int]) -> Iterator[str]:
     """What the config names and is not there: a folder of imagery or elevation, a scenario, a model."""
     kind, path = _text_at(data, "source", "kind"), _text_at(data, "source", "path")
-    if kind == "folder" and path is not None and not (base / path).is_dir():
+    if kind in ("folder", "safe") and path is not None and not (base / path).is_dir():
         line = lines.get(("source", "path"), 1)
         yield f"line {line}: source.path: no folder {path!r} beside the config; give one that exists"
     elevation = _text_at(data, "elevation", "source")

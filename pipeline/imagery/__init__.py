@@ -15,6 +15,7 @@ from pipeline.imagery.radar_items import RadarFinder, RadarList, RadarScene
 from pipeline.imagery.radar_raster import RADAR_NODATA
 from pipeline.imagery.radiometry import DarkFloor, check_scene
 from pipeline.imagery.registration import Shift, ShiftSeries, estimate_shift
+from pipeline.imagery.safe_source import SafeSource, products_in
 from pipeline.imagery.scene import (
     BANDS,
     NODATA,
@@ -22,14 +23,16 @@ from pipeline.imagery.scene import (
     Asset,
     Bbox,
     Finder,
+    RequestCost,
     Scene,
     SceneList,
     Skipped,
     Source,
     namesakes,
+    newest_versions,
     touches,
 )
-from pipeline.imagery.stac import StacSource
+from pipeline.imagery.stac import StacSource, access_of
 from pipeline.imagery.terrain_block import BLOCK_PX, LAYERS, Block, in_units
 
 __all__ = [
@@ -55,6 +58,8 @@ __all__ = [
     "RadarFinder",
     "RadarList",
     "RadarScene",
+    "RequestCost",
+    "SafeSource",
     "Scene",
     "SceneList",
     "Shift",
@@ -70,7 +75,9 @@ __all__ = [
     "folder_dem",
     "in_units",
     "namesakes",
+    "newest_versions",
     "open_source",
+    "products_in",
     "touches",
 ]
 
@@ -81,7 +88,10 @@ def open_source(settings: config.SourceConfig, base: Path, fetch: config.Fetch) 
     Raises BadInput for a simulation whose archive is not made yet: make it, then open it as a folder.
     """
     if isinstance(settings, config.StacSource):
-        return StacSource(settings.url, settings.collections, settings.assets, fetch)
+        access = access_of(settings, fetch)
+        return StacSource(settings.url, settings.collections, settings.assets, fetch, access=access)
+    if isinstance(settings, config.SafeSource):
+        return SafeSource(base / settings.path)
     if isinstance(settings, config.FolderSource):
         return FolderSource(base / settings.path, None if settings.offset == "metadata" else int(settings.offset))
     if settings.archive is None or not (base / settings.archive).is_dir():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -27,7 +27,8 @@ from rasterio.windows import Window
 from pipeline.errors import BadInput, SceneRejected
 from pipeline.imagery.folder import sampled
 from pipeline.imagery.items import bbox_of, href_of, object_of, scene_id, text_of
-from pipeline.imagery.raster import epsg_of, opened, short_name
+from pipeline.imagery.raster import Raster, epsg_of, opened, short_name
+from pipeline.imagery.remote import RangeClient
 from pipeline.imagery.scene import Bbox, Skipped, touches
 
 GLO30_FILES = "Copernicus_DSM_*_DEM.tif"  # what tiles of GLO-30 are called
@@ -70,12 +71,13 @@ class DemFile:
 class DemFiles:
     """Rasters of elevation in a folder or of a STAC API, sorted by name; where two overlap the first one speaks.
 
-    `skipped` are those that cannot serve, with reasons. It is an ElevationSource.
+    `skipped` are those that cannot serve, with reasons; `client` opens those on the internet. It is an ElevationSource.
     """
 
     name: str
     files: tuple[DemFile, ...]
     skipped: tuple[Skipped, ...] = ()
+    client: RangeClient | None = field(default=None, compare=False)
 
     def near(self, geobox: GeoBox) -> tuple[DemFile, ...]:
         """The files that may reach a geobox."""
@@ -87,7 +89,8 @@ class DemFiles:
         out = np.full(geobox.shape, np.nan)
         mosaics: list[_Mosaic] = []
         for file in self.near(geobox):
-            with opened(file.href) as src:
+            with opened(file.href, self.client) as raster:
+                src = raster.src
                 _require_elevation(src)
                 mosaic = next((known for known in mosaics if known.takes(src)), None)
                 if mosaic is None:
@@ -95,7 +98,7 @@ class DemFiles:
                         raise SceneRejected(f"{self.name} has more than {_MOST_GRIDS} grids here; join its files first")
                     mosaic = _Mosaic.of(src, geobox)
                     mosaics.append(mosaic)
-                mosaic.enter(src)
+                mosaic.enter(raster)
         for mosaic in mosaics:
             fresh = mosaic.laid_on(geobox)
             np.copyto(out, fresh, where=np.isnan(out))
@@ -131,15 +134,16 @@ class _Mosaic:
         whole = all(abs(edge - round(edge)) < 0.01 for edge in (step.c, step.f))
         return whole and abs(step.a - 1) < 1e-6 and abs(step.e - 1) < 1e-6
 
-    def enter(self, src: DatasetReader) -> None:
+    def enter(self, raster: Raster) -> None:
         """Take in what a file of this grid has and no earlier one had."""
+        src = raster.src
         step = ~self.transform * src.transform
         col, row = round(step.c) - self.left, round(step.f) - self.top
         height, width = self.values.shape
         r0, r1, c0, c1 = max(row, 0), min(row + src.height, height), max(col, 0), min(col + src.width, width)
         if r0 >= r1 or c0 >= c1:
             return
-        raw = src.read(1, window=Window(c0 - col, r0 - row, c1 - c0, r1 - r0)).astype(np.float64)
+        raw = raster.read([1], Window(c0 - col, r0 - row, c1 - c0, r1 - r0))[0].astype(np.float64)
         if src.nodata is not None:
             raw[raw == src.nodata] = np.nan
         metres = raw * src.scales[0] + src.offsets[0]
@@ -215,9 +219,9 @@ def folder_dem(root: Path, pattern: str = "*.tif") -> DemFiles:
 def _file_of(path: Path, name: str, root: Path) -> DemFile:
     if not path.resolve().is_relative_to(root.resolve()):
         raise SceneRejected(f"{name} leads out of the elevation folder; move the file into it")
-    with opened(str(path)) as src:
-        _require_elevation(src)
-        box = _bounds(src, src.crs, "EPSG:4326", tuple(src.bounds))
+    with opened(str(path)) as raster:
+        _require_elevation(raster.src)
+        box = _bounds(raster.src, raster.src.crs, "EPSG:4326", tuple(raster.src.bounds))
     return DemFile(name, str(path), sampled(path).hex()[:16], box)
 
 

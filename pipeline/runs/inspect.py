@@ -94,6 +94,13 @@ def describe_run(manifest: dict[str, Any]) -> str:
         f"  scenes  {scenes['used']} used, {scenes['skipped']} skipped, {scenes['rejected']} rejected, "
         f"{scenes['failed']} unreadable",
     ]
+    fetch = manifest.get("fetch", {})
+    if fetch.get("fetched") or fetch.get("cached") or fetch.get("failed"):
+        lines.append(
+            f"  reads   {fetch['fetched']} fetched, {fetch['cached']} cached, {fetch['skipped']} skipped, "
+            f"{fetch['failed']} failed; {fetch['requests']} requests, {fetch['bytes'] / 1e6:.1f} MB in "
+            f"{fetch['seconds']:.0f} s"
+        )
     if counts["rescued_looks"]:
         lines.append(
             f"  {counts['rescued_looks']} pixel looks at bright bare ground were taken back from the cloud mask"

@@ -6,7 +6,7 @@ import json
 import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from pipeline.hashing import sha256_of
 from pipeline.periods import with_origin
 from pipeline.runs.dating import NOTHING_DATED, Dating
 from pipeline.runs.execute import Failure
+from pipeline.runs.fetching import Tally
 from pipeline.runs.plan import Plan
 from pipeline.runs.radar import RadarOutcome
 from pipeline.runs.store import code_version
@@ -58,7 +59,15 @@ class Work:
     unseen: frozenset[tuple[Tile, int]]
     dating: Dating = NOTHING_DATED
     radar: tuple[RadarOutcome | Failure, ...] = ()
+    fetch: Tally = field(default_factory=Tally)
     terrain: tuple[TerrainOutcome | Failure, ...] = ()
+
+    @property
+    def computing(self) -> dict[str, Any]:
+        """How many tasks were computed, and the seconds that they took together."""
+        done = [o for o in (*self.outcomes, *self.radar) if not isinstance(o, Failure)]
+        seconds = [o.seconds for o in done if o.state in ("computed", "classified")]
+        return {"tasks": len(seconds), "seconds": round(sum(seconds), 3)}
 
     @property
     def failed(self) -> list[dict[str, str]]:
@@ -194,6 +203,7 @@ def build_manifest(
             "gdal": rasterio.__gdal_version__,
             **{name: version(name) for name in _PACKAGES},
         },
+        "fetch": {**work.fetch.as_json(), "computing": work.computing},
         "timings_s": {name: round(seconds, 3) for name, seconds in timings.items()},
         "outputs": dict(sorted(outputs.items())),
     }

@@ -25,12 +25,15 @@ from pipeline.imagery import (
     Source,
     choose_looks,
     namesakes,
+    newest_versions,
     open_source,
+    products_in,
     touches,
 )
 from pipeline.periods import expand
 from pipeline.runs.progress import Reporter
 from pipeline.runs.radar import RadarPlan, plan_radar
+from pipeline.runs.searches import joined_boxes, joined_spans
 from pipeline.runs.simulated import simulate
 from pipeline.runs.tasks import cached_model
 from pipeline.runs.terrain import TerrainPlan, plan_terrain
@@ -102,18 +105,30 @@ def open_programme_source(file: ConfigFile, out: Path, reporter: Reporter) -> So
     return open_source(settings, file.base, file.config.fetch)
 
 
+NAMED_SOURCES: dict[str, config.SourceConfig] = {
+    "earth-search": config.StacSource(kind="stac"),
+    "planetary-computer": config.StacSource(kind="stac", url="https://planetarycomputer.microsoft.com/api/stac/v1"),
+    "copernicus-stac": config.StacSource(kind="stac", url="https://stac.dataspace.copernicus.eu/v1"),
+}
+
+
 def with_source(file: ConfigFile, name: str | None) -> ConfigFile:
-    """The same programme from another source: "earth-search", or a folder; raises BadInput for anything else."""
+    """The same programme from another source: one of NAMED_SOURCES, or a folder; raises BadInput for anything else."""
     if name is None:
         return file
-    source: config.SourceConfig
-    if name == "earth-search":
-        source = config.StacSource(kind="stac")
-    elif Path(name).is_dir():
-        source = config.FolderSource(kind="folder", path=Path(name).resolve())
-    else:
-        raise BadInput(f"--source {name!r}: expected earth-search, or a folder that exists")
+    source = NAMED_SOURCES.get(name)
+    if source is None and Path(name).is_dir():
+        source = folder_or_products(Path(name).resolve())
+    if source is None:
+        raise BadInput(f"--source {name!r}: expected {', '.join(NAMED_SOURCES)}, or a folder that exists")
     return replace(file, config=file.config.model_copy(update={"source": source}))
+
+
+def folder_or_products(path: Path) -> config.SourceConfig:
+    """What a folder holds: products as downloaded, or scenes with items or in plain GeoTIFFs."""
+    if any(products_in(path)) and next(path.rglob("*.json"), None) is None:
+        return config.SafeSource(kind="safe", path=path)
+    return config.FolderSource(kind="folder", path=path)
 
 
 def make_plan(file: ConfigFile, source: Source, as_of: date) -> Plan:
@@ -172,18 +187,18 @@ class _Found:
         season = timedelta(days=file.config.imagery.season_days)
         scenes: dict[tuple[str, str], Scene] = {}
         skipped: dict[tuple[str, str], Skipped] = {}
-        for area in file.areas:
-            west, south, east, north = area.geometry.bounds
-            # A halo of tiles reaches a little beyond the area.
-            box = (max(west - 0.06, -180.0), south - 0.06, min(east + 0.06, 180.0), north + 0.06)
-            for start, end in _spans([(p.start - season, min(p.end + season, as_of)) for p in periods]):
+        # A halo of tiles reaches a little beyond the area.
+        for box in joined_boxes([area.geometry.bounds for area in file.areas], 0.06):
+            for start, end in joined_spans([(p.start - season, min(p.end + season, as_of)) for p in periods]):
                 answer = source.find(box, start, end)
                 scenes.update({(scene.id, scene.version): scene for scene in answer.scenes})
                 skipped.update({(item.scene_id, item.reason): item for item in answer.skipped})
         good, bad = namesakes(list(scenes.values()))
-        skipped.update({(item.scene_id, item.reason): item for _, item in bad})
-        ordered = tuple(sorted(good, key=lambda scene: (scene.acquired, scene.id)))
-        return cls(ordered, tuple(skipped[key] for key in sorted(skipped)))
+        # Each search has chosen among what it found; of two boxes the choices may differ.
+        chosen = newest_versions(good)
+        lost = (*(item for _, item in bad), *chosen.skipped)
+        skipped.update({(item.scene_id, item.reason): item for item in lost})
+        return cls(chosen.scenes, tuple(skipped[key] for key in sorted(skipped)))
 
     def near(self, bbox: Bbox) -> _Found:
         """What touches a box: looked for once for all periods of a tile, of which there may be hundreds."""
@@ -198,14 +213,3 @@ class _Found:
 
 def _day(scene: Scene) -> date:
     return scene.acquired.date()
-
-
-def _spans(spans: list[tuple[date, date]]) -> list[tuple[date, date]]:
-    """Overlapping spans of dates joined."""
-    joined: list[tuple[date, date]] = []
-    for start, end in sorted(spans):
-        if joined and start <= joined[-1][1] + timedelta(days=1):
-            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
-        else:
-            joined.append((start, end))
-    return joined

@@ -25,7 +25,10 @@ from pipeline.imagery import (
     build_composite,
     check_scene,
 )
+from pipeline.imagery.masks import dilation_px
+from pipeline.imagery.radiometry import OVERVIEW_PX, floor_bands
 from pipeline.runs.keys import composite_key, map_key, scene_key
+from pipeline.runs.scene_cache import Wanted
 from pipeline.runs.store import Store, canonical_json
 from pipeline.runs.terrain import TileTerrain
 
@@ -40,6 +43,12 @@ class SceneTask:
     scene: Scene
     source: Source
     store: Store
+
+    def wanted(self) -> list[Wanted]:
+        """The thinned look at it, unless it was found good before."""
+        if self.store.report(SCENE, scene_key(self.scene)) is not None:
+            return []
+        return [Wanted(self.scene, bands=floor_bands(self.scene), side_px=OVERVIEW_PX)]
 
 
 def run_scene(task: SceneTask) -> str | None:
@@ -76,6 +85,14 @@ class TileTask:
     def composite_key(self) -> str:
         """Key of the composite if every look can be read."""
         return composite_key(self.tile, self.looks, self.settings, HALO_PX)
+
+    def wanted(self) -> list[Wanted]:
+        """Every look on the tile and as far around it as the composite reads; nothing if it is stored."""
+        if self.store.report(COMPOSITE, self.composite_key) is not None:
+            return []
+        reach = HALO_PX + dilation_px(self.settings)
+        looks = self.looks.period + self.looks.before + self.looks.after
+        return [Wanted(scene, self.tile, reach) for scene in looks if scene.epsg in (None, self.tile.epsg)]
 
 
 @dataclass(frozen=True)

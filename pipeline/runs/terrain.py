@@ -32,6 +32,7 @@ from pipeline.imagery import (
     StacSource,
     folder_dem,
     in_units,
+    open_source,
 )
 from pipeline.runs.execute import Failure
 from pipeline.runs.keys import terrain_key
@@ -114,7 +115,9 @@ def _open(source: Source, file: ConfigFile, boxes: Sequence[Bbox]) -> ElevationS
     if settings.folder is not None:
         return folder_dem(file.base / settings.folder)
     if settings.source not in (None, "same"):
-        return StacSource(str(settings.source), (), fetch=file.config.fetch).find_elevation(boxes, settings.collection)
+        api = config.StacSource(kind="stac", url=str(settings.source))
+        opened = open_source(api, file.base, file.config.fetch)
+        return opened.find_elevation(boxes, settings.collection) if isinstance(opened, StacSource) else None
     if isinstance(source, ElevationSource):
         return source
     if isinstance(source, StacSource):

@@ -17,6 +17,7 @@ from pipeline.imagery import NODATA, Scene, Skipped, Source
 from pipeline.imagery.masks import clear_looks, dilation_px
 from pipeline.imagery.stack import read_stack
 from pipeline.runs.keys import window_key
+from pipeline.runs.scene_cache import Wanted
 from pipeline.runs.store import Store
 from pipeline.runs.tasks import cached_model
 from pipeline.runs.terrain import TileTerrain
@@ -44,6 +45,14 @@ class WindowTask:
     model_sha256: str
     store: Store
     terrain: TileTerrain | None = None
+
+    def wanted(self) -> list[Wanted]:
+        """Every look on the tile, as its composites want it; nothing if the window is stored."""
+        if self.store.report(LOOKS, _key(self, self.spans)) is not None:
+            return []
+        reach = HALO_PX + dilation_px(self.settings)
+        looks = [scene for span in self.spans for scene in span]
+        return [Wanted(scene, self.tile, reach) for scene in looks if scene.epsg in (None, self.tile.epsg)]
 
 
 @dataclass(frozen=True)
