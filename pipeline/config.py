@@ -167,6 +167,39 @@ class Radar(_Section):
     minimum_area_ha: float = Field(default=0.5, ge=0.1, le=100, description="of a change seen by radar alone")
 
 
+class Elevation(_Section):
+    """Terrain beside the imagery: slope, height above the nearest drainage and distance to it."""
+
+    use: Literal["auto", "off"] = Field(
+        default="auto", description="auto: if a source is named here or the model was trained with terrain"
+    )
+    source: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=1000,
+        description="same (where the imagery comes from), a folder of GeoTIFFs, relative to the config, or the "
+        "http(s) address of a STAC API; default: same",
+    )
+    collection: str = Field(default="cop-dem-glo-30", min_length=1, description="searched for in a STAC API")
+    drainage_km2: float = Field(
+        default=0.9, ge=0.01, le=100, description="upstream area at which drainage begins, square kilometres"
+    )
+
+    @model_validator(mode="after")
+    def _known_address(self) -> Elevation:
+        address = urlsplit(self.source) if self.source and "://" in self.source else None
+        # What stands here is printed and written to manifests.
+        if address and (address.scheme not in ("http", "https") or address.query or "@" in address.netloc):
+            raise ValueError("source is neither a folder nor a plain http(s) address, without a name, secret or query")
+        return self
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder that `source` names; None where it names something else."""
+        named = self.source is not None and self.source != "same" and "://" not in self.source
+        return Path(self.source or "") if named else None
+
+
 class Disturbance(_Section):
     """The classifier."""
 
@@ -271,6 +304,7 @@ class Config(_Section):
     fetch: Fetch = Field(default_factory=Fetch)
     imagery: Imagery = Field(default_factory=Imagery)
     radar: Radar = Field(default_factory=Radar)
+    elevation: Elevation = Field(default_factory=Elevation)
     disturbance: Disturbance = Field(default_factory=Disturbance)
     change: Change = Field(default_factory=Change)
     layers: tuple[LayerConfig, ...] = Field(default=(), description="files of units to tell the footprint by")

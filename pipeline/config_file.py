@@ -222,11 +222,15 @@ def _read_named_layers(
 
 
 def _missing_inputs(base: Path, data: Mapping[Hashable, Any], lines: Mapping[_Path, int]) -> Iterator[str]:
-    """What the config names and is not there: a folder of imagery, a scenario, a model."""
+    """What the config names and is not there: a folder of imagery or elevation, a scenario, a model."""
     kind, path = _text_at(data, "source", "kind"), _text_at(data, "source", "path")
     if kind in ("folder", "safe") and path is not None and not (base / path).is_dir():
         line = lines.get(("source", "path"), 1)
         yield f"line {line}: source.path: no folder {path!r} beside the config; give one that exists"
+    elevation = _text_at(data, "elevation", "source")
+    if elevation and elevation != "same" and "://" not in elevation and not (base / elevation).is_dir():
+        line = lines.get(("elevation", "source"), 1)
+        yield f"line {line}: elevation.source: no folder {elevation!r} beside the config; give one that exists, or same"
     scenario, model = _text_at(data, "source", "scenario"), _text_at(data, "disturbance", "model")
     if kind == "simulation" and scenario is not None and scenario not in scenario_names():
         line = lines.get(("source", "scenario"), 1)

@@ -77,6 +77,15 @@ def test_only_the_asked_days_place_and_collection_are_found(api):
     assert StacSource(api, ["landsat"]).find(EVERYWHERE, *YEARS).scenes == ()
 
 
+def test_elevation_is_searched_for_by_place_and_collection(api):
+    found = StacSource(api, ()).find_elevation([EVERYWHERE, EVERYWHERE], *COLLECTION)
+    assert found.files == ()  # its items are scenes
+    assert sorted(item.scene_id for item in found.skipped) == [f"S2_{k}" for k in range(5)]
+    assert all("has none of the assets data, elevation" in item.reason for item in found.skipped)
+    with pytest.raises(SourceUnavailable, match="did not answer a search of cop-dem-glo-30"):
+        StacSource("http://127.0.0.1:9", (), fetch=ONCE).find_elevation([EVERYWHERE], "cop-dem-glo-30")
+
+
 def test_a_composite_over_http_equals_that_of_the_folder(api, archive, file_server):
     settings = Imagery(season_days=0)
     period = Period(name="p", start=date(2021, 1, 1), end=date(2021, 1, 21))

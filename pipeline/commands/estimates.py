@@ -41,7 +41,9 @@ def review_sample(
     min_distance: Annotated[float, typer.Option(help="Metres between any two points.")] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draw.")] = 0,
     buffer: Annotated[float, typer.Option(help="Metres around mapped ground that are a stratum of their own.")] = 100,
-    drainage: Annotated[Path | None, typer.Option(help="GeoJSON of rivers, lines or polygons.")] = None,
+    drainage: Annotated[
+        Path | None, typer.Option(help="GeoJSON of rivers, lines or polygons; default: that of the run's elevation.")
+    ] = None,
     drainage_width: Annotated[float, typer.Option(help="Metres on all sides of them.")] = 250,
     model: ModelOption = None,
     as_json: JsonOption = False,
@@ -72,7 +74,7 @@ def review_sample(
     if there:
         raise BadInput(f"{', '.join(there)}: already there, and may hold labels; choose another --out or remove them")
     layer = Drainage.read(drainage, drainage_width) if drainage else None
-    design = draw_sample(run_dir, read_manifest(run_dir), request, layer, model, out_file.name)
+    design = draw_sample(run_dir, read_manifest(run_dir), request, layer, model, out_file.name, drainage_width)
     texts = {"sample": design.sample_geojson(), "labels": design.template_csv(), "design": design.to_json()}
     for name, path in files.items():
         write_whole(path, texts[name].encode())

@@ -7,6 +7,7 @@ from pathlib import Path
 from pipeline import config
 from pipeline.errors import BadInput
 from pipeline.imagery.composite import PLANE_NAMES, Composite, build_composite
+from pipeline.imagery.elevation import GLO30_FILES, DemFiles, ElevationSource, folder_dem
 from pipeline.imagery.folder import FolderSource
 from pipeline.imagery.looks import LookPlan, choose_looks
 from pipeline.imagery.radar import RadarComposite, build_radar
@@ -32,17 +33,24 @@ from pipeline.imagery.scene import (
     touches,
 )
 from pipeline.imagery.stac import StacSource, access_of
+from pipeline.imagery.terrain_block import BLOCK_PX, LAYERS, Block, in_units
 
 __all__ = [
     "BANDS",
+    "BLOCK_PX",
+    "GLO30_FILES",
+    "LAYERS",
     "NODATA",
     "PLANE_NAMES",
     "RADAR_NODATA",
     "SCL",
     "Asset",
     "Bbox",
+    "Block",
     "Composite",
     "DarkFloor",
+    "DemFiles",
+    "ElevationSource",
     "Finder",
     "FolderSource",
     "LookPlan",
@@ -64,6 +72,8 @@ __all__ = [
     "check_scene",
     "choose_looks",
     "estimate_shift",
+    "folder_dem",
+    "in_units",
     "namesakes",
     "newest_versions",
     "open_source",

@@ -150,7 +150,7 @@ class _Content:
     def resolve(self, href: str) -> str:
         place = resolve_href(href, self.base, self.root)
         if not place.startswith(("http", "s3")):
-            self.digest.update(_sampled(Path(place)))
+            self.digest.update(sampled(Path(place)))
         return place
 
     @property
@@ -204,7 +204,7 @@ def remote_href(href: str) -> str:
     return href
 
 
-def _sampled(path: Path) -> bytes:
+def sampled(path: Path) -> bytes:
     """Digest of a file's size and of bytes from all over it: a raster written anew differs nearly everywhere."""
     try:
         with path.open("rb") as file:

@@ -19,6 +19,7 @@ from pipeline import config
 from pipeline.config import Fetch
 from pipeline.errors import AccessRefused, SceneRejected, SourceUnavailable
 from pipeline.imagery.access import OPEN, S3, Access, Signer
+from pipeline.imagery.elevation import DemFile, DemFiles, dem_from_item, is_dem_of
 from pipeline.imagery.folder import remote_href
 from pipeline.imagery.http import Http
 from pipeline.imagery.items import scene_from_item
@@ -119,6 +120,26 @@ class StacSource:
         kept = distinct(scenes)
         return RadarList(kept.scenes, (*sorted(skipped, key=lambda s: (s.scene_id, s.reason)), *kept.skipped))
 
+    def find_elevation(self, boxes: Sequence[Bbox], collection: str) -> DemFiles:
+        """Rasters of elevation that touch lon/lat boxes; an API without the collection answers with none.
+
+        Raises SourceUnavailable if the API cannot answer.
+        """
+        files: dict[str, DemFile] = {}
+        skipped: dict[Skipped, None] = {}
+        for bbox in boxes:
+            for item in self._search((collection,), bbox):
+                if not is_dem_of(item, collection):
+                    continue
+                try:
+                    file = dem_from_item(item, partial(_resolve, item))
+                except SceneRejected as error:
+                    skipped[Skipped(_printable(item), str(error), failed=True)] = None
+                    continue
+                files.setdefault(file.name, file)
+        found = tuple(files[name] for name in sorted(files))
+        return DemFiles(f"{self.name} {collection}", found, tuple(skipped), self._client)
+
     def read(self, scene: Scene, bands: Sequence[str], geobox: GeoBox) -> NDArray[np.uint16]:
         """See Source."""
         return read_assets(scene, bands, geobox, self._client)
@@ -151,11 +172,17 @@ class StacSource:
         if self.access.s3 and href.startswith("s3://"):
             self.access.s3.keys()
 
-    def _search(self, collections: Sequence[str], bbox: Bbox, first: datetime, last: datetime) -> list[dict[str, Any]]:
+    def _search(
+        self, collections: Sequence[str], bbox: Bbox, first: datetime | None = None, last: datetime | None = None
+    ) -> list[dict[str, Any]]:
         try:
             client = Client.open(self.url, stac_io=Http(self.fetch))
             search = client.search(
-                collections=list(collections), bbox=bbox, datetime=(first, last), limit=_PAGE, max_items=None
+                collections=list(collections),
+                bbox=bbox,
+                datetime=(first, last) if first else None,
+                limit=_PAGE,
+                max_items=None,
             )
             items = list(islice(search.items_as_dicts(), _MOST_ITEMS + 1))
         # The libraries raise almost anything on an answer that is not what the standard promises.

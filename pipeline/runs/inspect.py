@@ -13,6 +13,7 @@ from pipeline.runs.plan import Plan, date_counts, scene_counts
 from pipeline.runs.radar import RADAR
 from pipeline.runs.store import Store
 from pipeline.runs.tasks import COMPOSITE, MAP
+from pipeline.runs.terrain import TERRAIN
 from pipeline.runs.windows import LOOKS
 
 
@@ -29,6 +30,7 @@ def plan_summary(plan: Plan) -> dict[str, Any]:
         "dates": {p.name: {"found": plan.found.get(p.name, 0), "kept": dates[p.name]} for p in plan.periods},
         "scenes": {period.name: counts[period.name] for period in plan.periods},
         "scenes_in_all": len(plan.scenes),
+        "elevation": plan.terrain.name or None,
         "left_out": {reason: len(ids) for reason, ids in plan.left_out.items()},
         "without_a_scene": [
             {"tile": item.tile.id, "period": item.period.name} for item in plan.work if not item.looks.period
@@ -52,6 +54,9 @@ def describe_plan(plan: Plan) -> str:
             f"{scenes} scenes"
         )
     lines += [f"  left out: {count} scenes, {reason}" for reason, count in numbers["left_out"].items()]
+    if plan.terrain.source:
+        lines.append(f"  elevation: {plan.terrain.name}, {len(plan.terrain.blocks)} blocks of terrain")
+    lines += [f"  note: {line}" for line in plan.terrain.limits]
     empty = Counter(row["period"] for row in numbers["without_a_scene"])
     lines += [f"  no scene at all: {count} tiles in {period}" for period, count in empty.items()]
     return "\n".join(lines)
@@ -129,6 +134,9 @@ def verify_run(run_dir: Path) -> list[str]:
                 problems.append(f"stored {stage} of {row['tile']} {row['period']}: missing or damaged")
         if "radar" in row and store.seal(RADAR, row["radar"]["statistics"]) is None:
             problems.append(f"stored radar of {row['tile']} {row['period']}: missing or damaged")
+    for row in manifest.get("elevation", {}).get("blocks", ()):
+        if "terrain" in row and store.seal(TERRAIN, row["terrain"]) is None:
+            problems.append(f"stored terrain of {row['block']}: missing or damaged")
     for row in manifest.get("dating", {}).get("windows", ()):
         if row.get("looks") and store.seal(LOOKS, row["looks"]) is None:
             before, after = row["between"]

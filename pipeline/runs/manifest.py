@@ -25,6 +25,7 @@ from pipeline.runs.plan import Plan
 from pipeline.runs.radar import RadarOutcome
 from pipeline.runs.store import code_version
 from pipeline.runs.tasks import TileOutcome
+from pipeline.runs.terrain import TerrainOutcome, terrain_note
 
 SCHEMA_VERSION = "1.0"
 MANIFEST = "run.json"
@@ -36,6 +37,7 @@ _PACKAGES = (
     "numpy",
     "odc-geo",
     "onnxruntime",
+    "pyflwdir",
     "pyproj",
     "rasterio",
     "scikit-learn",
@@ -59,6 +61,7 @@ class Work:
     radar: tuple[RadarOutcome | Failure, ...] = ()
     fetch: Tally = field(default_factory=Tally)
     workers: int = 1
+    terrain: tuple[TerrainOutcome | Failure, ...] = ()
 
     @property
     def computing(self) -> dict[str, Any]:
@@ -84,6 +87,9 @@ class Work:
                 rows.append({**place, "reason": f"radar: {radar.reason}"})
             else:
                 rows += [{**place, "scene": s.scene_id, "reason": s.reason} for s in radar.skipped if s.failed]
+        for block, terrain in zip(self.plan.terrain.blocks, self.terrain, strict=False):
+            if isinstance(terrain, Failure):
+                rows.append({"tile": block.id, "reason": f"elevation: {terrain.reason}"})
         return rows + list(self.dating.failed)
 
     @property
@@ -189,6 +195,7 @@ def build_manifest(
             ],
         },
         "tasks": _task_rows(work),
+        "elevation": terrain_note(plan.terrain, work.terrain),
         "dating": work.dating.as_json(),
         "change_key": change_key,
         "code": {"placerwatch": pipeline.__version__, "rooms": {room: code_version(room) for room in ROOMS}},

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -11,11 +12,10 @@ from numpy.typing import NDArray
 
 import pipeline
 from pipeline.areas import NOT_WATCHED, Tile, zone_index, zones_of
-from pipeline.change import CLASS_NAMES, OUTSIDE, STATE_NAMES, STATE_OUTSIDE, same_season
-from pipeline.disturbance import limits_of
+from pipeline.change import CLASS_NAMES, OUTSIDE, STATE_NAMES, STATE_OUTSIDE, RunRecord, same_season
 from pipeline.errors import StoreError
 from pipeline.footprint import Provenance, delve_csv
-from pipeline.imagery import NODATA
+from pipeline.imagery import LAYERS, NODATA, Block
 from pipeline.reports import (
     CLASS_COLOURS,
     STATE_RASTER_COLOURS,
@@ -31,6 +31,7 @@ from pipeline.runs.radar import RadarOutcome
 from pipeline.runs.stack import LazyTiles
 from pipeline.runs.store import Store, write_whole
 from pipeline.runs.tasks import MAP, TileOutcome, load_composite
+from pipeline.runs.terrain import TABLE, TERRAIN, terrain_csv, terrain_keys
 from pipeline.runs.tile_steps import CLASSES
 
 
@@ -69,7 +70,7 @@ def run_result(work: Work, assembled: Assembled, run_id: str, store: Store) -> R
         model={"name": PurePath(config.disturbance.model).name, "sha256": plan.model_sha256},
         generated_by=f"placerwatch {pipeline.__version__}",
         scenes=scenes,
-        limits=limits_of(plan.model),
+        limits=plan.limits,
         composite_of=composite_of,
         radar_scenes=radar_scenes,
     )
@@ -153,6 +154,27 @@ def _write_rasters(folder: Path, result: RunResult, work: Work, assembled: Assem
         write_cog(
             folder / name, plane, nodata=STATE_OUTSIDE, colormap=STATE_RASTER_COLOURS, description=legend, tags=tags
         )
+
+
+def write_terrain(folder: Path, result: RunResult, work: Work, record: RunRecord, store: Store) -> None:
+    """Write the layers of terrain and what they are at the sites; nothing where the run has no elevation."""
+    keys = terrain_keys(work.terrain)
+    if not keys:
+        return
+    write_whole(folder / TABLE, terrain_csv(record, keys, store).encode())
+    tags = {"run_id": result.run_id, "generated_by": result.generated_by, "elevation": work.plan.terrain.name}
+    for number, (name, scale) in enumerate(LAYERS.items()):
+        layer = _layer(keys, work.plan.tiles, number, store)
+        title = f"{name} x {scale}" if scale > 1 else name
+        path = folder / "rasters" / f"{name.rpartition('_')[0].replace('_', '-')}.tif"
+        write_cog(path, layer, nodata=NODATA, description=title, tags=tags)
+
+
+def _layer(keys: Mapping[Block, str], tiles: Sequence[Tile], number: int, store: Store) -> LazyTiles:
+    """One layer of the tiles whose block is stored; of the blocks the last ones asked for stay in memory."""
+    read = lru_cache(maxsize=16)(lambda key: store.get_plane(TERRAIN, key, number)[np.newaxis])
+    named = {tile: keys[Block.of(tile)] for tile in tiles if Block.of(tile) in keys}
+    return LazyTiles(named, lambda tile, key: Block.of(tile).on_tile(read(key), tile)[0])
 
 
 def _legend(names: Mapping[int, str]) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from pipeline import config
 from pipeline.areas import Tile, to_lonlat, watch_tiles
 from pipeline.config_file import ConfigFile
-from pipeline.disturbance import HALO_PX, find_model
+from pipeline.disturbance import HALO_PX, find_model, limits_of
 from pipeline.errors import BadInput
 from pipeline.imagery import (
     Bbox,
@@ -35,6 +35,8 @@ from pipeline.runs.progress import Reporter
 from pipeline.runs.radar import RadarPlan, plan_radar
 from pipeline.runs.searches import joined_boxes, joined_spans
 from pipeline.runs.simulated import simulate
+from pipeline.runs.tasks import cached_model
+from pipeline.runs.terrain import TerrainPlan, plan_terrain
 
 NAMED_SOURCES: dict[str, config.SourceConfig] = {
     "sentinelhub-cdse": config.SentinelHubSource(kind="sentinelhub", deployment="cdse"),
@@ -74,6 +76,12 @@ class Plan:
     broken: tuple[Skipped, ...] = ()
     radar: RadarPlan = field(default_factory=RadarPlan)
     found: Mapping[str, int] = field(default_factory=dict)
+    terrain: TerrainPlan = field(default_factory=TerrainPlan)
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """Sentences on what the run cannot see; raises ModelError if the model's card cannot be read."""
+        return (*limits_of(self.model), *self.terrain.limits)
 
     @property
     def scenes(self) -> tuple[Scene, ...]:
@@ -147,7 +155,8 @@ def make_plan(file: ConfigFile, source: Source, as_of: date) -> Plan:
             dates[period.name].update(_day(scene) for scene in seen)
             left.update(dict.fromkeys(skipped))
     radar = plan_radar(source, file, tiles, periods, as_of)
-    left.update(dict.fromkeys(radar.skipped))
+    terrain = plan_terrain(source, file, tiles, cached_model(model, model_sha256).evidence)
+    left.update(dict.fromkeys((*radar.skipped, *terrain.skipped)))
     reasons: dict[str, set[str]] = {}
     for item in left:
         if not item.failed:
@@ -156,7 +165,19 @@ def make_plan(file: ConfigFile, source: Source, as_of: date) -> Plan:
     broken = sorted((item for item in left if item.failed), key=lambda item: (item.scene_id, item.reason))
     by_period = {name: len(days) for name, days in dates.items()}
     return Plan(
-        file, as_of, source, model, model_sha256, periods, tiles, tuple(work), left_out, tuple(broken), radar, by_period
+        file,
+        as_of,
+        source,
+        model,
+        model_sha256,
+        periods,
+        tiles,
+        tuple(work),
+        left_out,
+        tuple(broken),
+        radar,
+        by_period,
+        terrain,
     )
 
 

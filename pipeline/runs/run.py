@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 from pipeline.areas import areas_hash, overlaps
 from pipeline.change import RunRecord
 from pipeline.config_file import read_config
-from pipeline.disturbance import limits_of
 from pipeline.errors import BadInput, StoreError
 from pipeline.footprint import Layer
+from pipeline.imagery import Block
 from pipeline.reports import read_register, summary
 from pipeline.runs.assemble import Assembled, RunTasks, assemble
 from pipeline.runs.dating import date_openings
@@ -28,7 +28,7 @@ from pipeline.runs.fetching import Fetcher
 from pipeline.runs.inspect import describe_run, read_manifest
 from pipeline.runs.keys import change_key, run_key
 from pipeline.runs.manifest import MANIFEST, Work, build_manifest, hash_outputs, write_manifest
-from pipeline.runs.outputs import run_result, write_outputs
+from pipeline.runs.outputs import run_result, write_outputs, write_terrain
 from pipeline.runs.plan import Plan, make_plan, open_programme_source, with_source
 from pipeline.runs.progress import Reporter, Silent
 from pipeline.runs.radar import RadarOutcome, run_radar
@@ -37,6 +37,7 @@ from pipeline.runs.scene_cache import cached
 from pipeline.runs.stack import stacks
 from pipeline.runs.store import Store, write_whole
 from pipeline.runs.tasks import SceneTask, TileOutcome, run_scene, run_tile
+from pipeline.runs.terrain import TerrainOutcome, run_terrain, terrain_keys, terrain_tasks
 from pipeline.runs.work import radar_tasks, tile_tasks
 
 # Tasks of which the scenes are fetched while as many as there are workers compute.
@@ -128,8 +129,11 @@ def run_programme(path: Path, options: RunOptions, reporter: Reporter | None = N
         Fetcher(plan.source, file.config.fetch.in_flight, workers + _LEAD, skipped) as fetcher,
     ):
         run_tasks = partial(_map, executor, reporter, fetcher)
+        with clock.step("terrain"):
+            terrain = _make_terrain(plan, store, run_tasks, reporter)
         with clock.step("maps"):
-            plan, rejected, outcomes = _make_maps(plan, store, run_tasks)
+            surfaces = terrain_keys(terrain)
+            plan, rejected, outcomes = _make_maps(plan, surfaces, store, run_tasks)
         with clock.step("radar"):
             radar = _make_radar(plan, store, run_tasks)
         keys = [_keys(outcome) for outcome in outcomes]
@@ -139,8 +143,8 @@ def run_programme(path: Path, options: RunOptions, reporter: Reporter | None = N
         maps_key = change_key(
             keys, areas_key, plan.periods, file.config.change, file.layers, floor, file.config.radar, backscatter
         )
-        failed = Work(plan, rejected, outcomes, frozenset(), radar=radar).failed
-        run_hash = run_key(maps_key, file, options.as_of, limits_of(plan.model), failed)
+        failed = Work(plan, rejected, outcomes, frozenset(), radar=radar, terrain=terrain).failed
+        run_hash = run_key(maps_key, file, options.as_of, plan.limits, failed, sorted(surfaces.values()))
         earlier = _earlier_run(home, run_hash)
         if earlier is not None:
             return _nothing_new(home, earlier, register_file)
@@ -160,7 +164,7 @@ def run_programme(path: Path, options: RunOptions, reporter: Reporter | None = N
             )
         with clock.step("dating"):
             assembled, dating = date_openings(assembled, plan, outcomes, file.config.change, store, run_tasks)
-    work = Work(plan, rejected, outcomes, assembled.unseen, dating, radar, fetcher.tally, workers)
+    work = Work(plan, rejected, outcomes, assembled.unseen, dating, radar, fetcher.tally, workers, terrain)
     with clock.step("register"):
         assembled, record = enter(assembled, work, run_hash, run_id, register)
     for sums in assembled.sums[1:]:
@@ -175,8 +179,22 @@ def run_programme(path: Path, options: RunOptions, reporter: Reporter | None = N
     return finished
 
 
+def _make_terrain(
+    plan: Plan, store: Store, run_tasks: RunTasks, reporter: Reporter
+) -> tuple[TerrainOutcome | Failure, ...]:
+    """Bring the terrain of every block to the store; nothing where elevation is not in use."""
+    for line in plan.terrain.limits:
+        reporter.say(f"note: {line}")
+    tasks = terrain_tasks(plan.terrain, plan.file.config.elevation, store)
+    outcomes = tuple(run_tasks(run_terrain, tasks, "terrain")) if tasks else ()
+    for outcome in outcomes:
+        if isinstance(outcome, TerrainOutcome) and not outcome.known_share:
+            reporter.say(f"note: {plan.terrain.name} has no elevation of {outcome.block.id}")
+    return outcomes
+
+
 def _make_maps(
-    plan: Plan, store: Store, run_tasks: RunTasks
+    plan: Plan, surfaces: Mapping[Block, str], store: Store, run_tasks: RunTasks
 ) -> tuple[Plan, dict[str, str], tuple[TileOutcome | Failure, ...]]:
     """Check every scene, then bring every tile of every period to a stored map.
 
@@ -190,7 +208,7 @@ def _make_maps(
         if answer is not None
     }
     plan = plan.without(tuple(rejected))
-    outcomes = run_tasks(run_tile, tile_tasks(plan, store), "maps")
+    outcomes = run_tasks(run_tile, tile_tasks(plan, surfaces, store), "maps")
     if outcomes and all(isinstance(outcome, Failure) for outcome in outcomes):
         # Nothing can be told of any place: this is a failed run, not an incomplete one.
         raise StoreError(f"every task failed; the first said: {outcomes[0].reason}")  # type: ignore[union-attr]
@@ -262,6 +280,7 @@ def _write(
         draft.chmod(0o755)
         with clock.step("reports"):
             write_outputs(draft, result, work, assembled, store)
+            write_terrain(draft, result, work, record, store)
             write_whole(draft / RECORD, record.to_json().encode())
         manifest = build_manifest(work, assembled.sums, run_id, maps_key, hash_outputs(draft), clock.seconds)
         manifest["register"] = dict(note)

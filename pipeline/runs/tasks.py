@@ -30,6 +30,7 @@ from pipeline.imagery.radiometry import OVERVIEW_PX, floor_bands
 from pipeline.runs.keys import composite_key, map_key, scene_key
 from pipeline.runs.scene_cache import Wanted
 from pipeline.runs.store import Store, canonical_json
+from pipeline.runs.terrain import TileTerrain
 
 COMPOSITE, MAP, SCENE = "composite", "map", "scene"
 _PROBABILITY_NAMES = ("bare workings x 10000", "pond in workings x 10000")
@@ -78,6 +79,7 @@ class TileTask:
     model: Path
     model_sha256: str
     store: Store
+    terrain: TileTerrain | None = None
 
     @property
     def composite_key(self) -> str:
@@ -98,7 +100,8 @@ class TileOutcome:
     """What became of a task.
 
     `state` is "computed", "classified" (on a stored composite) or "reused"; `skipped` the scenes that dropped out
-    while reading; the keys name what is stored, which differs from what was planned if a scene failed.
+    while reading; the keys name what is stored, which differs from what was planned if a scene failed; `terrain` is
+    what the model was given beside the bands.
     """
 
     tile: Tile
@@ -110,6 +113,7 @@ class TileOutcome:
     rescued_looks: int
     skipped: tuple[Skipped, ...]
     seconds: float
+    terrain: TileTerrain | None = None
 
 
 def run_tile(task: TileTask) -> TileOutcome:
@@ -127,7 +131,7 @@ def run_tile(task: TileTask) -> TileOutcome:
         key = composite_key(task.tile, _without(task.looks, skipped), task.settings, HALO_PX)
         seal = {"rescued_looks": int(composite.cropped(HALO_PX).rescued.sum(dtype=np.int64))}
         task.store.put_planes(COMPOSITE, key, composite.to_planes(), composite.geobox, PLANE_NAMES, seal)
-    probability_key = map_key(key, task.model_sha256)
+    probability_key = map_key(key, task.model_sha256, task.terrain.identity if task.terrain else None)
     map_seal = task.store.seal(MAP, probability_key)
     if map_seal is None:
         map_seal = _classify(task, key, probability_key, composite)
@@ -143,6 +147,7 @@ def run_tile(task: TileTask) -> TileOutcome:
         rescued_looks=seal["rescued_looks"],
         skipped=skipped,
         seconds=round(perf_counter() - start, 3),
+        terrain=task.terrain,
     )
 
 
@@ -160,7 +165,8 @@ def _without(looks: LookPlan, skipped: tuple[Skipped, ...]) -> LookPlan:
 def _classify(task: TileTask, key: str, probability_key: str, composite: Composite | None) -> dict[str, Any]:
     if composite is None:
         composite = Composite.from_planes(task.tile.padded(HALO_PX), task.store.get_planes(COMPOSITE, key))
-    probability = cached_model(task.model, task.model_sha256).predict(composite.reflectance, HALO_PX)
+    evidence = task.terrain.evidence(task.store, task.tile, HALO_PX) if task.terrain else None
+    probability = cached_model(task.model, task.model_sha256).predict(composite.reflectance, HALO_PX, evidence)
     seal = {"observed_share": float(np.mean(probability[0] != NODATA))}
     task.store.put_planes(MAP, probability_key, probability, task.tile.geobox, _PROBABILITY_NAMES, seal)
     return seal

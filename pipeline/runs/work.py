@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from pipeline.imagery import RadarFinder
+from collections.abc import Mapping
+
+from pipeline.imagery import Block, RadarFinder
 from pipeline.runs.plan import Plan
 from pipeline.runs.radar import RadarTask
 from pipeline.runs.store import Store
 from pipeline.runs.tasks import TileTask
+from pipeline.runs.terrain import terrain_of
 
 
-def tile_tasks(plan: Plan, store: Store) -> list[TileTask]:
-    """A map of each tile and period."""
+def tile_tasks(plan: Plan, surfaces: Mapping[Block, str], store: Store) -> list[TileTask]:
+    """A map of each tile and period; `surfaces` are the keys of stored blocks of terrain."""
     return [
         TileTask(
             item.tile,
@@ -21,6 +24,7 @@ def tile_tasks(plan: Plan, store: Store) -> list[TileTask]:
             plan.model,
             plan.model_sha256,
             store,
+            terrain_of(plan.terrain, surfaces, item.tile),
         )
         for item in plan.work
     ]
