@@ -22,6 +22,7 @@ from pipeline import config
 from pipeline.errors import AccessRefused, SceneRejected, SourceUnavailable
 from pipeline.imagery import sentinelhub_scripts as scripts
 from pipeline.imagery.answers import SharedAnswers
+from pipeline.imagery.processing_units import processing_units
 from pipeline.imagery.radar_items import RadarList, RadarScene, distinct
 from pipeline.imagery.raster import epsg_of
 from pipeline.imagery.scene import (

@@ -12,11 +12,11 @@ from pipeline.errors import BadInput
 from pipeline.imagery import RadarScene, RequestCost, Scene, Source
 from pipeline.runs.fetching import Reads
 from pipeline.runs.inspect import read_manifest
-from pipeline.runs.keys import map_key
 from pipeline.runs.plan import Plan
 from pipeline.runs.scene_cache import CachedSource, Wanted, cached
 from pipeline.runs.store import Store
 from pipeline.runs.tasks import COMPOSITE, MAP, SceneTask, TileTask
+from pipeline.runs.terrain import terrain_tasks
 from pipeline.runs.work import radar_tasks, tile_tasks
 
 
@@ -89,7 +89,9 @@ def estimate_run(plan: Plan, home: Path) -> Estimate:
     store = Store(home / "store")
     source = cached(plan.source, store)
     behind = replace(plan, source=source)
-    maps, radar = tile_tasks(behind, store), radar_tasks(behind, store)
+    # Blocks are keyed by their files, so what is stored under them is known before they are made.
+    surfaces = {task.block: task.key for task in terrain_tasks(plan.terrain, plan.file.config.elevation, store)}
+    maps, radar = tile_tasks(behind, surfaces, store), radar_tasks(behind, store)
     reading: list[Reads] = [*(SceneTask(scene, source, store) for scene in plan.scenes), *maps, *radar]
     reads = kept = 0
     cost = RequestCost()
@@ -145,10 +147,7 @@ def _cost(source: Source, wanted: Wanted) -> RequestCost:
 
 def _is_mapped(task: TileTask) -> bool:
     key = task.composite_key
-    return (
-        task.store.report(COMPOSITE, key) is not None
-        and task.store.report(MAP, map_key(key, task.model_sha256)) is not None
-    )
+    return task.store.report(COMPOSITE, key) is not None and task.store.report(MAP, task.map_key(key)) is not None
 
 
 def _rates(home: Path) -> Rates | None:

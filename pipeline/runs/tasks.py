@@ -86,6 +86,10 @@ class TileTask:
         """Key of the composite if every look can be read."""
         return composite_key(self.tile, self.looks, self.settings, HALO_PX)
 
+    def map_key(self, composite: str) -> str:
+        """Key of the map of a composite, with the terrain that the model is given."""
+        return map_key(composite, self.model_sha256, self.terrain.identity if self.terrain else None)
+
     def wanted(self) -> list[Wanted]:
         """Every look on the tile and as far around it as the composite reads; nothing if it is stored."""
         if self.store.report(COMPOSITE, self.composite_key) is not None:
@@ -131,7 +135,7 @@ def run_tile(task: TileTask) -> TileOutcome:
         key = composite_key(task.tile, _without(task.looks, skipped), task.settings, HALO_PX)
         seal = {"rescued_looks": int(composite.cropped(HALO_PX).rescued.sum(dtype=np.int64))}
         task.store.put_planes(COMPOSITE, key, composite.to_planes(), composite.geobox, PLANE_NAMES, seal)
-    probability_key = map_key(key, task.model_sha256, task.terrain.identity if task.terrain else None)
+    probability_key = task.map_key(key)
     map_seal = task.store.seal(MAP, probability_key)
     if map_seal is None:
         map_seal = _classify(task, key, probability_key, composite)

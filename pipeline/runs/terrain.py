@@ -140,6 +140,11 @@ class TerrainTask:
     source: ElevationSource
     store: Store
 
+    @property
+    def key(self) -> str:
+        """Key of the block's layers."""
+        return terrain_key(self.block, self.files, self.drainage_km2)
+
 
 @dataclass(frozen=True)
 class TerrainOutcome:
@@ -163,7 +168,7 @@ def terrain_tasks(plan: TerrainPlan, settings: config.Elevation, store: Store) -
 def run_terrain(task: TerrainTask) -> TerrainOutcome:
     """Bring a block to the store, if it is not there yet; raises SceneRejected if its elevation cannot be read."""
     start = perf_counter()
-    key = terrain_key(task.block, task.files, task.drainage_km2)
+    key = task.key
     seal = task.store.seal(TERRAIN, key)
     state = "reused"
     if seal is None:
