@@ -192,3 +192,13 @@ def test_what_is_no_raster_is_told_by_its_address(tmp_path):
     with serving(tmp_path) as server, pytest.raises(SceneRejected, match=r"page\.tif cannot be read \(") as caught:
         read(f"{server.url}/page.tif", RangeClient(FETCH))
     assert "vsi" not in str(caught.value)
+
+
+def test_headers_are_kept_while_blocks_come_and_go(root, monkeypatch):
+    monkeypatch.setattr(remote, "_KEPT_BYTES", 5000)
+    with serving(root) as server:
+        client, url = RangeClient(FETCH), f"{server.url}/a.tif"
+        for start in (0, 4000, 8000, 12_000, 4000, 0, 4000):
+            assert client.get(url, start, start + 2000)[0] == (root / "a.tif").read_bytes()[start : start + 2000]
+        asked = [server.asked[f"/a.tif bytes={start}-{start + 1999}"] for start in (0, 4000, 8000, 12_000)]
+        assert asked == [1, 2, 1, 1]
