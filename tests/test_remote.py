@@ -19,7 +19,8 @@ from pipeline.imagery.remote import RangeClient, RemoteFile
 from tests.faulty_server import BROKEN, STATUS, serving
 from tests.imagery_archive import TILE, write_band
 
-FETCH = Fetch(attempts=3, timeout_s=0.4, longest_wait_s=0.01)
+FETCH = Fetch(attempts=3, timeout_s=10, longest_wait_s=0.01)
+HASTY = Fetch(attempts=3, timeout_s=0.4, longest_wait_s=0.01)
 VALUES = np.arange(900 * 700, dtype=np.uint16).reshape(900, 700)
 
 
@@ -67,7 +68,8 @@ def test_a_whole_file_can_be_seen_thinned(root):
 @pytest.mark.parametrize("fault", [*STATUS, *BROKEN])
 def test_a_fault_that_passes_leaves_no_trace(root, fault):
     with serving(root, lambda _, before: fault if before < 2 else None) as server:
-        assert (read(f"{server.url}/a.tif", RangeClient(FETCH)) == VALUES[100:400, 50:300]).all()
+        client = RangeClient(HASTY if fault == "slow" else FETCH)
+        assert (read(f"{server.url}/a.tif", client) == VALUES[100:400, 50:300]).all()
         assert set(server.asked.values()) == {3}
 
 
@@ -75,7 +77,7 @@ def test_a_fault_that_passes_leaves_no_trace(root, fault):
 def test_a_fault_that_stays_ends_after_the_stated_attempts_with_its_reason(root, fault):
     reasons = {"truncated": "broke off", "slow": "no answer in time", "reset": "connection reset error"}
     with serving(root, lambda *_: fault) as server:
-        client = RangeClient(FETCH)
+        client = RangeClient(HASTY if fault == "slow" else FETCH)
         for _ in range(2):  # what failed for good is not asked for again
             with pytest.raises(SceneRejected, match=r"a\.tif cannot be read \(asked 3 times, at last: .*") as caught:
                 read(f"{server.url}/a.tif", client)
