@@ -17,7 +17,7 @@ bench: .venv/dev.ok
 	$(BIN)/python -m benchmarks.tile
 	$(BIN)/python -m benchmarks.fetching
 
-# Whole runs under 100 schedules of faults a route; about ten minutes.
+# Whole runs under 100 schedules of faults a route; ten minutes and more.
 soak: .venv/dev.ok
 	$(BIN)/python -m benchmarks.soak
 

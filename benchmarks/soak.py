@@ -177,6 +177,7 @@ def main() -> None:
     """Run every schedule of every route and print what became of them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--schedules", type=int, default=100)
+    parser.add_argument("--first", type=int, default=0, help="seed of the first schedule")
     parser.add_argument("--routes", nargs="+", choices=ROUTES, default=list(ROUTES))
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -185,7 +186,7 @@ def main() -> None:
         for route_name in arguments.routes:
             route, tally = ROUTES[route_name], Tally()
             clean = clean_run(folder, route)
-            for seed in range(arguments.schedules):
+            for seed in range(arguments.first, arguments.first + arguments.schedules):
                 faulthandler.dump_traceback_later(LONGEST_S, exit=True, file=sys.stderr)
                 soak(folder, route, seed, clean, tally)
                 faulthandler.cancel_dump_traceback_later()

@@ -18,6 +18,7 @@ from pipeline.runs.estimate import Estimate, Rates, require_within
 from pipeline.runs.progress import Silent
 from tests.faulty_server import serving
 from tests.remote_programme import AFTER, BEFORE, go, write_archive, write_programme
+from tests.sentinelhub_server import TOKEN, SentinelHub
 
 SCENES = len(BEFORE + AFTER)
 NOTHING = Estimate(3, 2, RequestCost(10, 25.0, 4_000_000_000), 4, True)
@@ -139,3 +140,18 @@ def test_scenes_on_disk_cost_nothing(archive, tmp_path):
     estimate = estimate_run(plan, tmp_path / "remote")
     assert (estimate.reads, estimate.kept, estimate.cost) == (0, 0, RequestCost())
     assert estimate.describe()[0] == "  to fetch: nothing, the scenes lie on disk"
+
+
+def test_the_units_and_requests_of_sentinel_hub_are_those_that_the_run_then_spends(archive, tmp_path, hub_account):
+    with SentinelHub(archive) as hub:
+        path = write_programme(archive.parent, "http://unused.example")
+        source = f"{{kind: sentinelhub, base_url: '{hub.url}', token_url: '{hub.url}{TOKEN}'}}"
+        path.write_text(path.read_text().replace("{kind: stac, url: http://unused.example}", source))
+        plan = plan_programme(path, RunOptions(date(2022, 6, 1), tmp_path), Silent())
+        cost = estimate_run(plan, tmp_path / "remote").cost
+        spent = go(path, tmp_path).manifest["fetch"]
+        assert len(hub.processed()) == spent["requests"] == cost.requests == 2 * SCENES
+        # Six bands and SCL on 640 x 640 pixels; the looks at whole scenes are of 120 x 100 pixels, not of 256 x 256.
+        tiles = SCENES * 640 * 640 / 512**2 * 7 / 3
+        assert tiles < spent["processing_units"] <= cost.processing_units < 1.05 * tiles
+        assert 0 < spent["bytes"] < cost.bytes

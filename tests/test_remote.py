@@ -19,7 +19,8 @@ from pipeline.imagery.remote import RangeClient, RemoteFile
 from tests.faulty_server import BROKEN, STATUS, serving
 from tests.imagery_archive import TILE, write_band
 
-FETCH = Fetch(attempts=3, timeout_s=0.4, longest_wait_s=0.01)
+FETCH = Fetch(attempts=3, timeout_s=10, longest_wait_s=0.01)
+HASTY = Fetch(attempts=3, timeout_s=0.4, longest_wait_s=0.01)
 VALUES = np.arange(900 * 700, dtype=np.uint16).reshape(900, 700)
 
 
@@ -67,7 +68,8 @@ def test_a_whole_file_can_be_seen_thinned(root):
 @pytest.mark.parametrize("fault", [*STATUS, *BROKEN])
 def test_a_fault_that_passes_leaves_no_trace(root, fault):
     with serving(root, lambda _, before: fault if before < 2 else None) as server:
-        assert (read(f"{server.url}/a.tif", RangeClient(FETCH)) == VALUES[100:400, 50:300]).all()
+        client = RangeClient(HASTY if fault == "slow" else FETCH)
+        assert (read(f"{server.url}/a.tif", client) == VALUES[100:400, 50:300]).all()
         assert set(server.asked.values()) == {3}
 
 
@@ -75,7 +77,7 @@ def test_a_fault_that_passes_leaves_no_trace(root, fault):
 def test_a_fault_that_stays_ends_after_the_stated_attempts_with_its_reason(root, fault):
     reasons = {"truncated": "broke off", "slow": "no answer in time", "reset": "connection reset error"}
     with serving(root, lambda *_: fault) as server:
-        client = RangeClient(FETCH)
+        client = RangeClient(HASTY if fault == "slow" else FETCH)
         for _ in range(2):  # what failed for good is not asked for again
             with pytest.raises(SceneRejected, match=r"a\.tif cannot be read \(asked 3 times, at last: .*") as caught:
                 read(f"{server.url}/a.tif", client)
@@ -192,3 +194,13 @@ def test_what_is_no_raster_is_told_by_its_address(tmp_path):
     with serving(tmp_path) as server, pytest.raises(SceneRejected, match=r"page\.tif cannot be read \(") as caught:
         read(f"{server.url}/page.tif", RangeClient(FETCH))
     assert "vsi" not in str(caught.value)
+
+
+def test_headers_are_kept_while_blocks_come_and_go(root, monkeypatch):
+    monkeypatch.setattr(remote, "_KEPT_BYTES", 5000)
+    with serving(root) as server:
+        client, url = RangeClient(FETCH), f"{server.url}/a.tif"
+        for start in (0, 4000, 8000, 12_000, 4000, 0, 4000):
+            assert client.get(url, start, start + 2000)[0] == (root / "a.tif").read_bytes()[start : start + 2000]
+        asked = [server.asked[f"/a.tif bytes={start}-{start + 1999}"] for start in (0, 4000, 8000, 12_000)]
+        assert asked == [1, 2, 1, 1]

@@ -125,14 +125,6 @@ def test_another_version_or_file_is_another_scene_and_another_signature_is_not(s
     assert len(source.source.asked) == 3
 
 
-def test_new_code_does_not_fetch_again(store, monkeypatch):
-    CachedSource(Numbers(), store).read(scene(), ALL, TILE.geobox)
-    monkeypatch.setattr("pipeline.runs.keys.code_version", lambda *rooms: "new code")
-    again = CachedSource(Numbers(), store)
-    again.read(scene(), ALL, TILE.geobox)
-    assert again.source.asked == []
-
-
 def test_what_is_kept_is_a_cloud_optimised_geotiff(store):
     source = CachedSource(Numbers(), store)
     source.read(scene(), ALL, TILE.geobox)

@@ -54,8 +54,8 @@ class _Again(Exception):
 class RangeClient:
     """Asks for byte ranges as `fetch` says, from any number of threads, and remembers the run's answers.
 
-    No request is made more than `fetch.attempts` times: what was read last is kept, what failed for good stays failed
-    for as long as the client lives. A pickled client begins anew.
+    What failed `fetch.attempts` times stays failed for as long as the client lives; what came is kept, and asked for
+    again only when too much has come since. A pickled client begins anew.
     """
 
     def __init__(self, fetch: Fetch, access: Access = OPEN) -> None:
@@ -67,8 +67,8 @@ class RangeClient:
         self._lock = threading.Lock()
         self._spent = RequestCost()
         self._pools: dict[str, PoolManager] = {}
-        self._kept: OrderedDict[tuple[str, int, int], tuple[bytes, int]] = OrderedDict()
-        self._kept_bytes = 0
+        # Each tile of a scene reads its header again, and blocks seldom.
+        self._headers, self._blocks = _Kept(), _Kept()
         self._asking: dict[tuple[str, int, int], threading.Lock] = {}
         self._failed: dict[tuple[str, int, int], str] = {}
 
@@ -90,15 +90,15 @@ class RangeClient:
         Raises SceneRejected with the last reason if they cannot be had, AccessRefused if the account may not.
         """
         asked = href, start, end
+        kept = self._blocks if start else self._headers
         with self._lock:
             asking = self._asking.setdefault(asked, threading.Lock())
         with asking:
             with self._lock:
                 if asked in self._failed:
                     raise SceneRejected(self._failed[asked])
-                if asked in self._kept:
-                    self._kept.move_to_end(asked)
-                    return self._kept[asked]
+                if (known := kept.get(asked)) is not None:
+                    return known
             try:
                 answer = self._ask(href, start, end)
             except SceneRejected as error:
@@ -106,12 +106,8 @@ class RangeClient:
                     self._failed[asked] = str(error)
                 raise
             with self._lock:
-                self._kept[asked] = answer
-                self._kept_bytes += len(answer[0])
-                while self._kept_bytes > _KEPT_BYTES and len(self._kept) > 1:
-                    oldest, (body, _) = self._kept.popitem(last=False)
-                    self._kept_bytes -= len(body)
-                    self._asking.pop(oldest, None)
+                for forgotten in kept.put(asked, answer):
+                    self._asking.pop(forgotten, None)
             return answer
 
     def _ask(self, href: str, start: int, end: int) -> tuple[bytes, int]:
@@ -203,6 +199,30 @@ class RangeClient:
                     else PoolManager(maxsize=many, headers=name)
                 )
             return self._pools[proxy]
+
+
+class _Kept:
+    """The last answers, up to so many bytes."""
+
+    def __init__(self) -> None:
+        self._answers: OrderedDict[tuple[str, int, int], tuple[bytes, int]] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, asked: tuple[str, int, int]) -> tuple[bytes, int] | None:
+        if asked in self._answers:
+            self._answers.move_to_end(asked)
+        return self._answers.get(asked)
+
+    def put(self, asked: tuple[str, int, int], answer: tuple[bytes, int]) -> list[tuple[str, int, int]]:
+        """Keep an answer; those that had to go for it."""
+        self._answers[asked] = answer
+        self._bytes += len(answer[0])
+        gone = []
+        while self._bytes > _KEPT_BYTES and len(self._answers) > 1:
+            oldest, (body, _) = self._answers.popitem(last=False)
+            self._bytes -= len(body)
+            gone.append(oldest)
+        return gone
 
 
 class RemoteFile:

@@ -101,9 +101,10 @@ def describe_run(manifest: dict[str, Any]) -> str:
     ]
     fetch = manifest.get("fetch", {})
     if fetch.get("fetched") or fetch.get("cached") or fetch.get("failed"):
+        units = f", {fetch['processing_units']:,.1f} processing units" if fetch["processing_units"] else ""
         lines.append(
             f"  reads   {fetch['fetched']} fetched, {fetch['cached']} cached, {fetch['skipped']} skipped, "
-            f"{fetch['failed']} failed; {fetch['requests']} requests, {fetch['bytes'] / 1e6:.1f} MB in "
+            f"{fetch['failed']} failed; {fetch['requests']} requests{units}, {fetch['bytes'] / 1e6:.1f} MB in "
             f"{fetch['seconds']:.0f} s"
         )
     if counts["rescued_looks"]:
