@@ -20,6 +20,7 @@ bench: .venv/dev.ok
 # Whole runs under 100 schedules of faults a route; ten minutes and more.
 soak: .venv/dev.ok
 	$(BIN)/python -m benchmarks.soak
+	$(BIN)/python -m benchmarks.sources
 
 accuracy: .venv/dev.ok
 	$(BIN)/python -m benchmarks.accuracy

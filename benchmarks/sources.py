@@ -77,18 +77,20 @@ def _product(item: dict[str, Any], base: Path, root: Path) -> None:
     name = properties["s2:product_uri"].removesuffix(".SAFE")
     when, baseline = datetime.fromisoformat(properties["datetime"]), properties["s2:processing_baseline"]
     names = {**sentinelhub_server._COMMON, **{band: band for band in BANDS if band in item["assets"]}}
-    granule = root / f"{name}.SAFE" / "GRANULE" / f"L2A_{name.split('_')[5]}_A000000_{when:%Y%m%dT%H%M%S}"
+    tile = name.split("_")[5]
+    granule = root / f"{name}.SAFE" / "GRANULE" / f"L2A_{tile}_A000000_{when:%Y%m%dT%H%M%S}"
     for band in BANDS:
         with rasterio.open(base / item["assets"][names[band]]["href"]) as src:
             plane, step, place, epsg = src.read(1), round(src.res[0]), src.transform, src.crs.to_epsg()
-        write_jp2(granule / f"IMG_DATA/R{step}m/{band}_{step}m.jp2", plane, step, place.c, place.f, epsg)
+        raster = granule / f"IMG_DATA/R{step}m/{tile}_{when:%Y%m%dT%H%M%S}_{band}_{step}m.jp2"
+        write_jp2(raster, plane, step, place.c, place.f, epsg)
         if band == "B02":
             corner, shape = (int(place.c), int(place.f)), plane.shape
     shift = 1000 if baseline >= "04.00" else 0
     (root / f"{name}.SAFE" / "MTD_MSIL2A.xml").write_text(product_xml(name, baseline, when, tuple(item["bbox"]), shift))
     cloud = float(properties["eo:cloud_cover"])
-    tile = granule_xml(when, baseline, corner, shape, epsg, cloud).replace(f"T{TILE_NAME}", name.split("_")[5])
-    (granule / "MTD_TL.xml").write_text(tile)
+    metadata = granule_xml(when, baseline, corner, shape, epsg, cloud).replace(f"T{TILE_NAME}", tile)
+    (granule / "MTD_TL.xml").write_text(metadata)
 
 
 RUNS = (("folder", "auto"), ("stac", "auto"), ("sentinelhub", "auto"), ("folder", "off"), ("safe", "off"))
