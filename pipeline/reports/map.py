@@ -19,8 +19,10 @@ from folium.utilities import JsCode
 
 from pipeline.reports.chips import RENDERINGS, Chip, make_chips
 from pipeline.reports.geojson import change_features, geometry_json, state_totals
+from pipeline.reports.language import ENGLISH, Language
 from pipeline.reports.leaflet import asset, leaflet
 from pipeline.reports.result import STATES, RunResult
+from pipeline.reports.wording import MEANINGS, without_changes
 
 # Okabe and Ito (2008): told apart by people with any of the common colour deficiencies.
 STATE_COLOURS = {
@@ -29,13 +31,6 @@ STATE_COLOURS = {
     "reopened": "#CC79A7",
     "continuing": "#0072B2",
     "recovered": "#009E73",
-}
-_MEANING = {
-    "new": "disturbed now, not before",
-    "expanded": "disturbed before, and larger now",
-    "reopened": "disturbed, recovered, disturbed again",
-    "continuing": "disturbed before and now, no larger",
-    "recovered": "disturbed before, seen undisturbed now",
 }
 _OSM = "https://tile.openstreetmap.org/{z}/{x}/{y}.png"
 # Only the optional background may be asked of the network.
@@ -254,7 +249,8 @@ def _panel(result: RunResult, features: Sequence[Mapping[str, Any]], chips: Sequ
     return environment.from_string(asset("panel.html")).render(
         result=result,
         totals=state_totals(result.changes),
-        meaning=_MEANING,
+        meaning=MEANINGS,
+        without_changes=without_changes(Language.of(ENGLISH), result),
         pictured=len(chips),
         changed=len(features),
     )

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.reports.geojson import state_totals
+from pipeline.reports.language import ENGLISH, Language
 from pipeline.reports.result import RunResult
+from pipeline.reports.wording import without_changes
 
 
 def summary(result: RunResult, folder: Path) -> str:
@@ -18,7 +20,7 @@ def summary(result: RunResult, folder: Path) -> str:
             lines.append(f"  {state:<10} {total['sites']:>5} {noun:<5} {total['area_ha']:>10,.1f} ha")
     claims = [change for change in result.changes if change.by_radar_alone]
     if len(claims) == len(result.changes):
-        lines.append(f"  {result.without_changes}")
+        lines.append(f"  {without_changes(Language.of(ENGLISH), result)}")
     if claims:
         noun = "place" if len(claims) == 1 else "places"
         lines.append(f"  radar alone claims {len(claims)} {noun} that optical imagery did not see; in no footprint")

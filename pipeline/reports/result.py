@@ -74,18 +74,6 @@ class RunResult:
         """All watched ground in the last period."""
         return next(row for row in self.footprint.rows[::-1] if row.zone_id == TOTAL)
 
-    @property
-    def without_changes(self) -> str:
-        """What to say where no change is reported: that nothing changed is not that nothing is disturbed."""
-        if not self.watched.observed_share:
-            return f"None of the watched ground was observed in {self.after.name}: nothing can be told of it."
-        if not self.watched.disturbed_ha:
-            return "No disturbed ground was found where the ground was seen."
-        ground = f"{self.watched.disturbed_ha:,.1f} ha of disturbed ground are on the map of {self.after.name}"
-        if self.before is None:
-            return f"{ground}; with one period there is nothing to compare it with."
-        return f"No change was found where the ground was seen in both periods; {ground}."
-
     def zone(self, index: int) -> Area | None:
         """The declared zone of an index; None for 0, unassigned ground."""
         return zones_of(self.areas)[index - 1] if index > 0 else None
