@@ -1,4 +1,4 @@
-"""Pictures of changed places: before and after, in true and in short-wave infrared colour."""
+"""Pictures of changed places in every period, in true and in short-wave infrared colour."""
 
 from __future__ import annotations
 
@@ -65,8 +65,12 @@ def make_chips(result: RunResult, limit: int) -> tuple[Chip, ...]:
     )
     # Neighbouring places share tiles; 24 composites of 3 MB are kept.
     composite_of = lru_cache(maxsize=24)(result.composite_of)
-    periods = [period.name for period in (result.before, result.after) if period is not None]
-    return tuple(_chip(change, periods, composite_of) for change in changes[:limit])
+    periods = [period.name for period in result.periods]
+    chips = {
+        change.change_id: _chip(change, periods, composite_of)
+        for change in sorted(changes[:limit], key=lambda c: (c.tiles, c.change_id))
+    }
+    return tuple(chips[change.change_id] for change in changes[:limit])
 
 
 def _chip(
