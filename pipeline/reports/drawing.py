@@ -15,15 +15,14 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from pipeline.reports.language import Language, message
-from pipeline.reports.wording import STATE_COLOURS
+from pipeline.reports.language import Language
+from pipeline.reports.map_data import STATE_COLOURS
 
 _KM_PER_DEGREE = 111.195
 _INK, _SOFT, _LINE, _GROUND = "#1d2a30", "#56666e", "#c8d0cd", "#f6f7f3"
-_ACCENT = "#0b5d68"
+_ACCENT, _MARK = "#0b5d68", "#D55E00"
 _DOT = 3.2
 _NICE = (1, 2, 5)
-_NORTH = message("N")
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ class _Frame:
     """Lon/lat to the drawing: equidistant along the middle parallel, so that one scale bar holds."""
 
     west: float
-    north: float
+    top: float
     x_scale: float
     y_scale: float
     width: float
@@ -129,7 +128,7 @@ class _Frame:
         return cls(x - width / 2 / scale / squeeze, y + height / 2 / scale, scale * squeeze, scale, width, height)
 
     def xy(self, lonlat: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.column_stack([(lonlat[:, 0] - self.west) * self.x_scale, (self.north - lonlat[:, 1]) * self.y_scale])
+        return np.column_stack([(lonlat[:, 0] - self.west) * self.x_scale, (self.top - lonlat[:, 1]) * self.y_scale])
 
     def path(self, shape: BaseGeometry) -> str:
         drawn = shapely.transform(shape, self.xy)
@@ -155,7 +154,7 @@ class _Frame:
         x = self.width - 16
         return [
             f'<path d="M{_n(x)} 9l4.5 13l-4.5 -3.4l-4.5 3.4z" fill="{_INK}"/>',
-            _text(x, 31, language.text(_NORTH), size=8, weight=600, anchor="middle"),
+            _text(x, 31, language.text("N"), size=8, weight=600, anchor="middle"),
         ]
 
     def degrees(self) -> list[str]:
@@ -170,19 +169,145 @@ class _Frame:
             if 30 < x < self.width - 34:
                 sign = "E" if i >= 0 else "W"
                 parts.append(_text(x + 2, 8, f"{abs(i * step):.{digits}f}°\u00a0{sign}", size=6.5, colour=_SOFT))
-        bottom = self.north_edge - self.height / self.y_scale
-        for i in range(math.ceil(bottom / step), math.floor(self.north_edge / step) + 1):
-            y = (self.north_edge - i * step) * self.y_scale
+        bottom = self.top - self.height / self.y_scale
+        for i in range(math.ceil(bottom / step), math.floor(self.top / step) + 1):
+            y = (self.top - i * step) * self.y_scale
             parts.append(f'<path d="M0 {_n(y)}H{_n(self.width)}" stroke="{_LINE}" stroke-width="0.5"/>')
             if 16 < y < self.height - 30:
                 sign = "N" if i >= 0 else "S"
                 parts.append(_text(3, y - 2, f"{abs(i * step):.{digits}f}°\u00a0{sign}", size=6.5, colour=_SOFT))
         return parts
 
-    @property
-    def north_edge(self) -> float:
-        return self.north_
-
 
 def _rings(polygon: BaseGeometry) -> list[list[tuple[float, float]]]:
     return [list(ring.coords)[:-1] for ring in (polygon.exterior, *polygon.interiors)]
+
+
+def bars(rows: Sequence[Bar], language: Language, width: float = 480) -> str:
+    """Hectares of each zone as a bar, the interval of an estimate as a line, the observed share in a bar beside it."""
+    name_w, share_w, gap, step = 118.0, 84.0, 62.0, 21.0
+    room = width - name_w - share_w - gap
+    top = max([high for bar in rows if bar.estimate for high in bar.estimate[2:]], default=0.0)
+    top = max([top, *(bar.mapped_ha or 0 for bar in rows)])
+    scale = room / top if top else 0
+    height = 16 + step * len(rows)
+    share_x = width - share_w
+    parts = [
+        _text(name_w, 9, language.text("disturbed, ha"), size=7.5, colour=_SOFT),
+        _text(share_x, 9, language.text("ground observed"), size=7.5, colour=_SOFT),
+        _hatch(),
+    ]
+    for i, bar in enumerate(rows):
+        y = 16 + step * i
+        parts.append(_text(name_w - 8, y + 10.5, _short(bar.name, 22), size=9, anchor="end"))
+        if bar.mapped_ha is None:
+            parts.append(_text(name_w, y + 10.5, language.text("not observed"), size=8.5, colour=_SOFT))
+        else:
+            length = bar.mapped_ha * scale
+            parts.append(f'<rect x="{_n(name_w)}" y="{_n(y + 2)}" width="{_n(length)}" height="11" fill="{_ACCENT}"/>')
+            end = length
+            if bar.estimate:
+                middle, low, high = (figure * scale for figure in bar.estimate)
+                end = max(length, high)
+                parts.append(
+                    f'<path d="M{_n(name_w + low)} {_n(y + 7.5)}H{_n(name_w + high)}M{_n(name_w + low)} {_n(y + 4)}v7'
+                    f'M{_n(name_w + high)} {_n(y + 4)}v7" stroke="{_MARK}" stroke-width="1.4" fill="none"/>'
+                    f'<circle cx="{_n(name_w + middle)}" cy="{_n(y + 7.5)}" r="2.6" fill="{_MARK}" stroke="#fff"/>'
+                )
+            parts.append(_text(name_w + end + 5, y + 10.5, language.number(bar.mapped_ha, 1), size=8.5))
+        parts.append(f'<rect x="{_n(share_x)}" y="{_n(y + 2)}" width="46" height="11" fill="url(#unseen)"/>')
+        share = bar.observed_share
+        if share is not None:
+            parts.append(f'<rect x="{_n(share_x)}" y="{_n(y + 2)}" width="{_n(46 * share)}" height="11" fill="{_SOFT}"/>')
+            parts.append(_text(share_x + 50, y + 10.5, language.share(share), size=8))
+    return _svg(width, height, parts)
+
+
+def series(points: Sequence[Point], language: Language, width: float = 168, height: float = 84) -> str:
+    """Hectares over time. A period that saw too little of the ground is a hollow dot, and no line goes to it."""
+    left, bottom, upper = 34.0, 15.0, 9.0
+    values = [p.value for p in points if p.value is not None] + [p.estimate[2] for p in points if p.estimate]
+    top = _nice(max(values, default=0) * 1.02, up=True)
+    days = [p.day for p in points]
+    span = (max(days) - min(days)) or 1
+    room_x, room_y = width - left - 14, height - bottom - upper
+
+    def xy(day: float, value: float) -> tuple[float, float]:
+        share = (day - min(days)) / span if len(points) > 1 else 0.5
+        return left + 8 + share * (room_x - 8), upper + room_y * (1 - value / top)
+
+    parts = []
+    for value in (0.0, top / 2, top):
+        y = xy(days[0], value)[1]
+        parts.append(f'<path d="M{_n(left)} {_n(y)}H{_n(width - 6)}" stroke="{_LINE}" stroke-width="0.5"/>')
+        digits = 0 if top >= 10 or value in (0, top) and top >= 1 else 2 if top < 1 else 1
+        parts.append(_text(left - 4, y + 2.5, language.number(value, digits), size=7, colour=_SOFT, anchor="end"))
+    line = [xy(p.day, p.value) for p in points if p.value is not None and p.enters]
+    if len(line) > 1:
+        path = "L".join(f"{_n(x)} {_n(y)}" for x, y in line)
+        parts.append(f'<path d="M{path}" fill="none" stroke="{_ACCENT}" stroke-width="1.4"/>')
+    every = math.ceil(len(points) / 3)
+    for i, p in enumerate(points):
+        if p.estimate:
+            (x, low), (_, high), (_, middle) = (xy(p.day, p.estimate[k]) for k in (1, 2, 0))
+            parts.append(
+                f'<path d="M{_n(x)} {_n(low)}V{_n(high)}M{_n(x - 3)} {_n(low)}h6M{_n(x - 3)} {_n(high)}h6" '
+                f'stroke="{_MARK}" stroke-width="1.3"/><circle cx="{_n(x)}" cy="{_n(middle)}" r="2.4" fill="{_MARK}"/>'
+            )
+        if p.value is not None:
+            x, y = xy(p.day, p.value)
+            fill = _ACCENT if p.enters else "#fff"
+            parts.append(f'<circle cx="{_n(x)}" cy="{_n(y)}" r="2.4" fill="{fill}" stroke="{_ACCENT}"/>')
+        if (len(points) - 1 - i) % every == 0:
+            x = xy(p.day, 0)[0]
+            anchor = "end" if len(points) > 1 and i == len(points) - 1 else "middle" if i else "start"
+            parts.append(_text(x if anchor == "middle" else x + (8 if i else -8), height - 4, _short(p.label, 12), size=7, anchor=anchor))
+    return _svg(width, height, parts)
+
+
+def _hatch() -> str:
+    return (
+        '<defs><pattern id="unseen" width="4" height="4" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
+        f'<rect width="4" height="4" fill="#eef0ee"/><rect width="1.4" height="4" fill="#b4bcb8"/></pattern></defs>'
+    )
+
+
+def _nice(value: float, *, up: bool = False) -> float:
+    """The next of 1, 2, 5, 10, 20, ... at or below a value, or above it."""
+    if value <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    steps = [factor * power for factor in (*_NICE, 10)]
+    return next(s for s in steps if s >= value) if up else next(s for s in reversed(steps) if s <= value)
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _text(
+    x: float,
+    y: float,
+    text: str,
+    *,
+    size: float,
+    colour: str = _INK,
+    weight: int = 400,
+    anchor: str = "start",
+    halo: bool = False,
+) -> str:
+    edge = ' stroke="#fff" stroke-width="2.4" stroke-linejoin="round" paint-order="stroke"' if halo else ""
+    return (
+        f'<text x="{_n(x)}" y="{_n(y)}" font-size="{size:g}" font-weight="{weight}" fill="{colour}" '
+        f'text-anchor="{anchor}"{edge}>{escape(text)}</text>'
+    )
+
+
+def _svg(width: float, height: float, parts: Sequence[str]) -> str:
+    body = "".join(parts)
+    return f'<svg viewBox="0 0 {_n(width)} {_n(height)}" role="img" aria-hidden="true">{body}</svg>'
+
+
+def _n(value: float) -> str:
+    """A length with a tenth of a point, and no -0."""
+    return f"{round(float(value), 1) + 0.0:g}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipeline.change.site import SiteChange
 from pipeline.reports.language import Language, message
 from pipeline.reports.result import RunResult
 
@@ -87,3 +88,13 @@ def without_changes(language: Language, result: RunResult) -> str:
         area=area,
         period=after,
     )
+
+
+def began(language: Language, change: SiteChange) -> str:
+    """The days between which digging began, as far as clear looks bound them."""
+    after, by = change.last_clear_undisturbed, change.first_clear_disturbed
+    if after and by:
+        return language.date_range(after, by)
+    if by:
+        return language.text("by {day}", day=by)
+    return language.text("after {day}", day=after) if after else language.text("not known")
