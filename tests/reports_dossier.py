@@ -92,8 +92,14 @@ def five_zones(**changed: object) -> RunResult:
         site_id = f"PW-33N-{number:04d}-0105"
         changes.append(
             replace(
-                change, change_id=f"{site_id}-2021", site_id=site_id, zone=zone, observed_share=0.9, geometry=moved,
-                area_ha=change.area_ha * size**2, area_gain_ha=change.area_gain_ha * size,
+                change,
+                change_id=f"{site_id}-2021",
+                site_id=site_id,
+                zone=zone,
+                observed_share=0.9,
+                geometry=moved,
+                area_ha=change.area_ha * size**2,
+                area_gain_ha=change.area_gain_ha * size,
             )
         )
     units = [*((zone.zone_id, zone.name) for zone in zones), ("unassigned", ""), ("total", "")]

@@ -55,12 +55,13 @@ def _entry(result: RunResult, feature: Mapping[str, Any], language: Language, pa
     )
     return (
         f"<entry>\n<id>{_urn(result.programme + '/' + p['change_id'])}</id>\n<title>{xml.text(title)}</title>\n"
-        f"<updated>{updated}</updated>\n<link href={xml.attribute(page)}/>\n<category term={xml.attribute(p['state'])}/>\n"
+        f"<updated>{updated}</updated>\n<link href={xml.attribute(page)}/>\n"
+        f"<category term={xml.attribute(p['state'])}/>\n"
         f'<content type="text">{xml.text(content)}</content>\n{_place(feature["geometry"])}</entry>\n'
     )
 
 
-def _place(geometry: Mapping[str, Any] | None) -> str:
+def _place(geometry: dict[str, Any] | None) -> str:
     """A point on the ground and the outline of its largest part, latitude first."""
     if geometry is None:
         return ""
@@ -68,6 +69,4 @@ def _place(geometry: Mapping[str, Any] | None) -> str:
     point = whole.point_on_surface()
     largest = max(shapely.get_parts(whole), key=lambda part: part.area)
     outline = " ".join(f"{y:.6f} {x:.6f}" for x, y in largest.exterior.coords)
-    return (
-        f"<georss:point>{point.y:.6f} {point.x:.6f}</georss:point>\n<georss:polygon>{outline}</georss:polygon>\n"
-    )
+    return f"<georss:point>{point.y:.6f} {point.x:.6f}</georss:point>\n<georss:polygon>{outline}</georss:polygon>\n"

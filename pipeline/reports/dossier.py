@@ -166,9 +166,7 @@ def _zone_page(
     }
 
 
-def _numbered_map(
-    outlines: Sequence[tuple[str, Any]], changes: Sequence[SiteChange], language: Language
-) -> str:
+def _numbered_map(outlines: Sequence[tuple[str, Any]], changes: Sequence[SiteChange], language: Language) -> str:
     marks = [Mark(c.geometry, c.state, i if i <= TABLE_ROWS else None) for i, c in enumerate(changes, start=1)]
     return zone_map(outlines, marks, language)
 

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import numpy as np
 import shapely
@@ -179,7 +180,7 @@ class _Frame:
         return parts
 
 
-def _rings(polygon: BaseGeometry) -> list[list[tuple[float, float]]]:
+def _rings(polygon: Any) -> list[list[tuple[float, float]]]:
     return [list(ring.coords)[:-1] for ring in (polygon.exterior, *polygon.interiors)]
 
 
@@ -218,7 +219,9 @@ def bars(rows: Sequence[Bar], language: Language, width: float = 480) -> str:
         parts.append(f'<rect x="{_n(share_x)}" y="{_n(y + 2)}" width="46" height="11" fill="url(#unseen)"/>')
         share = bar.observed_share
         if share is not None:
-            parts.append(f'<rect x="{_n(share_x)}" y="{_n(y + 2)}" width="{_n(46 * share)}" height="11" fill="{_SOFT}"/>')
+            parts.append(
+                f'<rect x="{_n(share_x)}" y="{_n(y + 2)}" width="{_n(46 * share)}" height="11" fill="{_SOFT}"/>'
+            )
             parts.append(_text(share_x + 50, y + 10.5, language.share(share), size=8))
     return _svg(width, height, parts)
 
@@ -240,7 +243,7 @@ def series(points: Sequence[Point], language: Language, width: float = 168, heig
     for value in (0.0, top / 2, top):
         y = xy(days[0], value)[1]
         parts.append(f'<path d="M{_n(left)} {_n(y)}H{_n(width - 6)}" stroke="{_LINE}" stroke-width="0.5"/>')
-        digits = 0 if top >= 10 or value in (0, top) and top >= 1 else 2 if top < 1 else 1
+        digits = 0 if top >= 10 or (value in (0, top) and top >= 1) else 2 if top < 1 else 1
         parts.append(_text(left - 4, y + 2.5, language.number(value, digits), size=7, colour=_SOFT, anchor="end"))
     line = [xy(p.day, p.value) for p in points if p.value is not None and p.enters]
     if len(line) > 1:
@@ -261,14 +264,22 @@ def series(points: Sequence[Point], language: Language, width: float = 168, heig
         if (len(points) - 1 - i) % every == 0:
             x = xy(p.day, 0)[0]
             anchor = "end" if len(points) > 1 and i == len(points) - 1 else "middle" if i else "start"
-            parts.append(_text(x if anchor == "middle" else x + (8 if i else -8), height - 4, _short(p.label, 12), size=7, anchor=anchor))
+            parts.append(
+                _text(
+                    x if anchor == "middle" else x + (8 if i else -8),
+                    height - 4,
+                    _short(p.label, 12),
+                    size=7,
+                    anchor=anchor,
+                )
+            )
     return _svg(width, height, parts)
 
 
 def _hatch() -> str:
     return (
         '<defs><pattern id="unseen" width="4" height="4" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
-        f'<rect width="4" height="4" fill="#eef0ee"/><rect width="1.4" height="4" fill="#b4bcb8"/></pattern></defs>'
+        '<rect width="4" height="4" fill="#eef0ee"/><rect width="1.4" height="4" fill="#b4bcb8"/></pattern></defs>'
     )
 
 

@@ -50,7 +50,12 @@ def write_pages(folder: Path, result: RunResult, codes: Sequence[str], first: st
         def named(name: str, code: str = code) -> str:
             return name_in(name, code, first)
 
-        links = {"map": named(MAP), "report": named(DOSSIER), "changes": "changes.geojson", "feed": named("changes.atom")}
+        links = {
+            "map": named(MAP),
+            "report": named(DOSSIER),
+            "changes": "changes.geojson",
+            "feed": named("changes.atom"),
+        }
         write_map(result, folder / named(MAP), max_chips, language)
         write_dossier(result, folder / named(DOSSIER), language)
         write_bytes(folder / named("changes.kmz"), changes_kmz(result, language))

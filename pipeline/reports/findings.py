@@ -34,7 +34,9 @@ def findings(result: RunResult, language: Language) -> list[str]:
 def _ground(result: RunResult, language: Language) -> str:
     watched = result.watched
     if watched.disturbed_ha is None:
-        return language.text("Of {watched} of watched ground none was observed.", watched=_ha(language, watched.watched_ha))
+        return language.text(
+            "Of {watched} of watched ground none was observed.", watched=_ha(language, watched.watched_ha)
+        )
     return language.text(
         "In {period}, {disturbed} of disturbed ground are mapped on {watched} of watched ground.",
         period=result.after.name,
@@ -65,7 +67,10 @@ def _changes(result: RunResult, language: Language) -> list[str]:
             "expanded",
             "area_gain_ha",
             lambda n, area: language.plural(
-                "{count} known site expanded, by {area}.", "{count} known sites expanded, by {area} in all.", n, area=area
+                "{count} known site expanded, by {area}.",
+                "{count} known sites expanded, by {area} in all.",
+                n,
+                area=area,
             ),
         ),
         *told(
@@ -82,7 +87,10 @@ def _changes(result: RunResult, language: Language) -> list[str]:
             "continuing",
             "area_ha",
             lambda n, area: language.plural(
-                "{count} site goes on without growing: {area}.", "{count} sites go on without growing: {area}.", n, area=area
+                "{count} site goes on without growing: {area}.",
+                "{count} sites go on without growing: {area}.",
+                n,
+                area=area,
             ),
         ),
         *told(
@@ -101,7 +109,9 @@ def _changes(result: RunResult, language: Language) -> list[str]:
 def _zones(result: RunResult, language: Language) -> str:
     rows = [row for row in result.footprint.of() if row.period == result.after.name and row.gain_ha]
     named = {zone.zone_id: zone.name for zone in zones_of(result.areas)}
-    grown = sorted((row for row in rows if row.zone_id in named), key=lambda row: (-(row.gain_ha or 0), row.zone_id))[:3]
+    grown = sorted((row for row in rows if row.zone_id in named), key=lambda row: (-(row.gain_ha or 0), row.zone_id))[
+        :3
+    ]
     if not grown:
         return ""
     each = [f"{named[row.zone_id]} (+{_ha(language, row.gain_ha or 0)})" for row in grown]

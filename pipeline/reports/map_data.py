@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.areas.area import zones_of
 from pipeline.reports.chips import RENDERINGS, Chip
 from pipeline.reports.geojson import changes_geojson, geometry_json, site_features
 from pipeline.reports.language import Language
@@ -52,7 +51,8 @@ def map_data(
             "bounds": [_corners(chip.bounds) for chip in chips],
             "side_m": [round(chip.side_m) for chip in chips],
         },
-        "unseen": unseen_ground(result),
+        # Of a public release the pixels are no part.
+        "unseen": unseen_ground(result) if result.release == "restricted" else [],
         "bounds": _bounds(result),
     }
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import shapely
 from shapely.geometry import shape
+from shapely.geometry.base import BaseGeometry
 
 from pipeline.reports.geojson import SCHEMA_VERSION, change_features, site_features
 from pipeline.reports.result import RunResult
@@ -61,6 +62,7 @@ def sites_parquet(result: RunResult) -> bytes:
 
 
 def _written(result: RunResult, features: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> bytes:
+    columns = [*columns, "sites"] if result.release == "public" else columns
     shapes = [None if feature["geometry"] is None else shape(feature["geometry"]) for feature in features]
     schema = pa.schema([*((name, _KINDS.get(name, _TEXT)) for name in columns), ("geometry", pa.binary())])
     values = {
@@ -82,7 +84,7 @@ def _written(result: RunResult, features: Sequence[Mapping[str, Any]], columns: 
     return data
 
 
-def _geo(shapes: Sequence[shapely.Geometry]) -> dict[str, Any]:
+def _geo(shapes: Sequence[BaseGeometry]) -> dict[str, Any]:
     """The `geo` metadata of GeoParquet 1.1; without a `crs` coordinates are OGC:CRS84."""
     column: dict[str, Any] = {
         "encoding": "WKB",

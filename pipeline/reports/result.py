@@ -43,6 +43,7 @@ class RunResult:
     limits        sentences: what the run cannot see, with measured figures
     trends        the footprint over time, with estimated areas where there are any; None where it was not told
     scene_list    every optical scene, by day
+    delayed       whether later periods of the run are kept back from a public release
     key           SHA-256 of all that decides the run's outputs; its first eight digits end the run's id
     composite_of  reflectance x 10 000, (6, 512, 512) in the order of BANDS, NODATA where not observed, of a tile
                   and a period name; None where there is none
@@ -68,6 +69,7 @@ class RunResult:
     trends: Trends | None = None
     scene_list: tuple[SceneRead, ...] = ()
     key: str = ""
+    delayed: bool = False
 
     @property
     def before(self) -> Period | None:

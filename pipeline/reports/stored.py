@@ -14,7 +14,15 @@ from typing import Annotated, Any, get_type_hints
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, PlainValidator, ValidationError, create_model
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+    create_model,
+)
 from shapely.geometry.base import BaseGeometry
 
 from pipeline.areas.area import Area, Status
@@ -139,7 +147,9 @@ def read_result(
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise BadInput(f"{source}: not the result of a run ({place}: {first['msg']}); run the programme again") from error
+        raise BadInput(
+            f"{source}: not the result of a run ({place}: {first['msg']}); run the programme again"
+        ) from error
     keys = {(part.tile, part.period): part.composite for part in stored.scenes if part.composite}
     scenes: dict[Tile, dict[str, tuple[str, ...]]] = {}
     for part in stored.scenes:

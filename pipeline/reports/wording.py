@@ -75,6 +75,12 @@ def without_changes(language: Language, result: RunResult) -> str:
     if not watched.disturbed_ha:
         return language.text("No disturbed ground was found where the ground was seen.")
     area = language.hectares(watched.disturbed_ha)
+    if result.delayed:
+        return language.text(
+            "{area} of disturbed ground are on the map of {period}; what changed since is kept back for a time.",
+            area=area,
+            period=after,
+        )
     if result.before is None:
         return language.text(
             "{area} of disturbed ground are on the map of {period}; with one period there is nothing to compare it "
