@@ -70,7 +70,7 @@ def zone_map(
     west, south, east, north = shapely.union_all([shapely.box(*shape.bounds) for shape in shapes]).bounds
     frame = _Frame.around(west, south, east, north, width, height)
     parts = [f'<rect width="{_n(width)}" height="{_n(height)}" fill="{_GROUND}"/>']
-    parts += frame.degrees()
+    parts += frame.degrees(language)
     for _, shape in outlines:
         parts.append(f'<path d="{frame.path(shape)}" fill="#fff" stroke="{_SOFT}" stroke-width="0.9"/>')
     if named:
@@ -99,6 +99,7 @@ def _site(frame: _Frame, mark: Mark) -> str:
     )
     corners = frame.xy(shapely.get_coordinates(shapely.box(*mark.geometry.bounds)))
     if np.ptp(corners, axis=0).max() > 2 * _DOT:
+        look = look.replace('stroke="#fff"', f'fill-opacity="0.5" stroke="{colour}"')
         return f'<path d="{frame.path(mark.geometry)}" {look}/>'
     x, y = corners.mean(axis=0)
     return f'<circle cx="{_n(x)}" cy="{_n(y)}" r="{_DOT}" {look}/>'
@@ -158,7 +159,7 @@ class _Frame:
             _text(x, 31, language.text("N"), size=8, weight=600, anchor="middle"),
         ]
 
-    def degrees(self) -> list[str]:
+    def degrees(self, language: Language) -> list[str]:
         """Meridians and parallels, by which a place is found on another map."""
         parts = []
         span = self.width / self.x_scale
@@ -168,15 +169,17 @@ class _Frame:
             x = (i * step - self.west) * self.x_scale
             parts.append(f'<path d="M{_n(x)} 0V{_n(self.height)}" stroke="{_LINE}" stroke-width="0.5"/>')
             if 30 < x < self.width - 34:
-                sign = "E" if i >= 0 else "W"
-                parts.append(_text(x + 2, 8, f"{abs(i * step):.{digits}f}°\u00a0{sign}", size=6.5, colour=_SOFT))
+                sign = language.text("E") if i >= 0 else language.text("W")
+                label = f"{language.number(abs(i * step), digits)}°\u00a0{sign}"
+                parts.append(_text(x + 2, 8, label, size=6.5, colour=_SOFT))
         bottom = self.top - self.height / self.y_scale
         for i in range(math.ceil(bottom / step), math.floor(self.top / step) + 1):
             y = (self.top - i * step) * self.y_scale
             parts.append(f'<path d="M0 {_n(y)}H{_n(self.width)}" stroke="{_LINE}" stroke-width="0.5"/>')
             if 16 < y < self.height - 30:
-                sign = "N" if i >= 0 else "S"
-                parts.append(_text(3, y - 2, f"{abs(i * step):.{digits}f}°\u00a0{sign}", size=6.5, colour=_SOFT))
+                sign = language.text("N") if i >= 0 else language.text("S")
+                label = f"{language.number(abs(i * step), digits)}°\u00a0{sign}"
+                parts.append(_text(3, y - 2, label, size=6.5, colour=_SOFT))
         return parts
 
 

@@ -9,6 +9,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 _KM_PER_DEGREE = 111.195
+_BAND = 5.0  # degrees of latitude in which cells stand above each other
 
 
 @dataclass(frozen=True, order=True)
@@ -26,7 +27,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """Rows of `side_km`, each cut into as many equal columns as make cells at least so wide."""
+    """Rows at least `side_km` high, each cut into as many equal columns as make cells at least so wide."""
 
     side_km: float
 
@@ -35,10 +36,10 @@ class Grid:
         return 180 / max(1, math.floor(180 * _KM_PER_DEGREE / self.side_km))
 
     def _columns(self, row: int) -> int:
-        # By the edge nearer to a pole: cells are nowhere narrower than the side.
-        south = row * self._step - 90
-        narrow = max(abs(south), abs(south + self._step))
-        return max(1, math.floor(360 * _KM_PER_DEGREE * math.cos(math.radians(min(narrow, 90))) / self.side_km))
+        # By the end of the band that is nearer to a pole: cells are nowhere narrower than the side.
+        south = math.floor((row * self._step - 90) / _BAND) * _BAND
+        narrow = min(max(abs(south), abs(south + _BAND + self._step)), 90)
+        return max(1, math.floor(360 * _KM_PER_DEGREE * math.cos(math.radians(narrow)) / self.side_km))
 
     def cell(self, lon: float, lat: float) -> Cell:
         """The cell that a place lies in."""
