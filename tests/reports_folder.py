@@ -23,7 +23,12 @@ def make_run_dir(home: Path, result: RunResult, **settings: Any) -> Path:
         "programme": result.programme,
         "run_id": result.run_id,
         "as_of": result.as_of.isoformat(),
-        **{"outcome": "complete", "exit_code": 0, "counts": {}, "failed": [], "not_observed": [], "tasks": []},
+        "outcome": "complete",
+        "exit_code": 0,
+        "counts": {},
+        "failed": [],
+        "not_observed": [],
+        "tasks": [],
         "outputs": outputs,
         "config": {"validated": {"reports": {}, "release": {}} | settings},
     }
