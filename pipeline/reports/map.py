@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from branca.element import Element, Figure, MacroElement
 from folium.map import Layer
 from folium.template import Template
 
+from pipeline.errors import BadInput
 from pipeline.reports.chips import RENDERINGS, Chip, make_chips
 from pipeline.reports.geojson import change_features, state_totals
 from pipeline.reports.language import ENGLISH, Language
@@ -21,6 +22,7 @@ from pipeline.reports.leaflet import asset, leaflet
 from pipeline.reports.map_data import chip_files, map_data
 from pipeline.reports.page import MAX_PAGE_BYTES, json_block, policy, render, scripts, write_page
 from pipeline.reports.result import RunResult
+from pipeline.reports.reviews import Review
 from pipeline.reports.wording import limits, meaning, without_changes
 
 _OSM = "https://tile.openstreetmap.org/{z}/{x}/{y}.png"
@@ -198,3 +200,11 @@ def _panel(result: RunResult, data: dict[str, Any], language: Language) -> str:
         zones=[(number, zone["name"]) for number, zone in enumerate(data["zones"]) if zone["role"] == "zone"],
         last=len(result.periods) - 1,
     )
+
+
+def with_reviews(page: str, reviews: Mapping[str, Review]) -> str:
+    """A page of `write_map` with what reviewers decided; raises BadInput if it has no place for it."""
+    empty = json_block(REVIEWS, {})
+    if page.count(empty) != 1:
+        raise BadInput("the run's map has no place for reviews: it is of an older version; run the programme again")
+    return page.replace(empty, json_block(REVIEWS, {name: review.as_json() for name, review in reviews.items()}))

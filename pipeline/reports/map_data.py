@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.areas.area import zones_of
 from pipeline.reports.chips import RENDERINGS, Chip
 from pipeline.reports.geojson import changes_geojson, geometry_json, site_features
 from pipeline.reports.language import Language

@@ -9,8 +9,8 @@ from typing import Any
 
 import jinja2
 
-from pipeline.reports.leaflet import asset
 from pipeline.reports.language import Language
+from pipeline.reports.leaflet import asset
 
 # A page beyond this keeps its pictures in a folder beside it.
 MAX_PAGE_BYTES = 60 * 2**20

@@ -716,7 +716,9 @@ const placerwatch = (() => {
     $("pw-measureend").addEventListener("click", () => { measure(); $("pw-measure").focus(); });
     document.addEventListener("keydown", keys);
     $("pw-review").addEventListener("click", () => review(!reviewing));
-    $("pw-reviewbar").append(notes.bar(book, c.change_id.length, (note) => Boolean(note.decision), {save, read: take}).node);
+    const bar = notes.bar(book, c.change_id.length, (note) => Boolean(note.decision), {save, read: take});
+    bar.initials.addEventListener("change", () => { if (chosen !== null) show(card(chosen)); });
+    $("pw-reviewbar").append(bar.node);
     book.watch(() => { if (chosen === null) list(); });
     setPeriod(last());
     filter();
