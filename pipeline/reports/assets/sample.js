@@ -14,12 +14,13 @@ const sample = (() => {
     return block ? `data:image/png;base64,${JSON.parse(block.textContent)[date][how]}` : null;
   }
   function pictures() {
-    const low = 50 - 50 / facts.side_px, high = 50 + 50 / facts.side_px, square = [[[low, low], [high, low], [high, high], [low, high]]];
+    // Around the pixel, so that nothing covers it.
+    const low = 49.3 - 50 / facts.side_px, high = 50.7 + 50 / facts.side_px, square = [[[low, low], [high, low], [high, high], [low, high]]];
     const stages = [];
     for (const [how, colours] of pw.renderings()) facts.periods.forEach((period, date) => {
       const dates = days(period.start, period.end);
       const side = {src: source(date, how), title: `${word(facts.dates[date])}: ${period.name}, ${colours}`, text: dates};
-      stages.push(el("figure", {}, el("div", {class: "pw-stage"}, pw.picture(side), pw.outline(square, "#D55E00"),
+      stages.push(el("figure", {}, el("div", {class: "pw-stage"}, pw.picture(side), pw.outline(square, "#c2185b", 0.55),
         el("span", {class: "pw-date pw-left"}, el("b", {}, `${word(facts.dates[date])}: ${period.name}`), el("br"), dates, el("br"), colours))));
     });
     $("pw-pictures").classList.toggle("pw-two", facts.periods.length > 1);
