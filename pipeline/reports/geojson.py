@@ -133,6 +133,11 @@ def _collection(result: RunResult, own: Mapping[str, Any], features: Sequence[Ma
         "limits": list(result.limits),
         **own,
     }
+    return collection_text(head, features)
+
+
+def collection_text(head: Mapping[str, Any], features: Sequence[Mapping[str, Any]]) -> str:
+    """A feature collection as the reports write it, from its other members and its features."""
     # A member and a feature a line: readable, and a text comparison of two runs shows what differs.
     members = [f"{json.dumps(key)}: {_dump(value)}" for key, value in head.items()]
     lines = ",\n".join(_dump(feature) for feature in features)

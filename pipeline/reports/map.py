@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -14,19 +14,23 @@ from branca.element import Element, Figure, MacroElement
 from folium.map import Layer
 from folium.template import Template
 
+from pipeline.errors import BadInput
 from pipeline.reports.chips import RENDERINGS, Chip, make_chips
 from pipeline.reports.geojson import change_features, state_totals
 from pipeline.reports.language import ENGLISH, Language
 from pipeline.reports.leaflet import asset, leaflet
-from pipeline.reports.map_data import chip_files, map_data
+from pipeline.reports.map_data import CHIP_FOLDER, chip_files, map_data
 from pipeline.reports.page import MAX_PAGE_BYTES, json_block, policy, render, scripts, write_page
 from pipeline.reports.result import RunResult
+from pipeline.reports.reviews import Review
 from pipeline.reports.wording import limits, meaning, without_changes
 
 _OSM = "https://tile.openstreetmap.org/{z}/{x}/{y}.png"
 _OSM_HOST = "https://tile.openstreetmap.org"
 # The block of the page that `review import` fills.
 REVIEWS = "pw-reviews"
+# The figures of a model card's sentence (wording.LIMITS) that say most in least words.
+_MEASURED = re.compile(r"of patches of 480 m, (\d+) % of those with mining and (\d+) % of those without")
 
 
 def write_map(result: RunResult, path: Path, max_chips: int = 300, language: Language | None = None) -> None:
@@ -48,10 +52,11 @@ def map_page(
 ) -> tuple[str, dict[str, bytes]]:
     """The page, and the pictures that lie beside it where it would be larger than `max_bytes` with them."""
     chips = make_chips(result, max_chips)
-    pictures = _inside(result, chips)
-    page = _page(result, chips, language, folder=False)
+    data = map_data(result, change_features(result), chips, language)
+    pictures, page = _inside(result, chips), _page(result, data, language)
     if len(page) + len(pictures) > max_bytes:
-        return _page(result, chips, language, folder=True), chip_files(result, chips)
+        data["chips"]["folder"] = CHIP_FOLDER
+        return _page(result, data, language), chip_files(result, chips)
     # At the end of the page: the map is on the screen before its pictures are read.
     head, end, tail = page.rpartition("</html>")
     return head + pictures + end + tail, {}
@@ -68,8 +73,7 @@ def _inside(result: RunResult, chips: Sequence[Chip]) -> str:
     return "\n".join(blocks)
 
 
-def _page(result: RunResult, chips: Sequence[Chip], language: Language, folder: bool) -> str:
-    features = change_features(result)
+def _page(result: RunResult, data: dict[str, Any], language: Language) -> str:
     fmap = folium.Map(
         location=[0, 0],
         tiles=None,
@@ -85,8 +89,7 @@ def _page(result: RunResult, chips: Sequence[Chip], language: Language, folder: 
     figure = fmap.get_root()
     assert isinstance(figure, Figure)
     figure.title = escape(f"{result.heading}, {result.as_of}")
-    _head(figure, language, folder)
-    data = map_data(result, features, chips, folder, language)
+    _head(figure, language, folder=bool(data["chips"]["folder"]))
     figure.html.add_child(_Text(_panel(result, data, language)), name="panel")
     figure.html.add_child(_Text(json_block("pw-data", data)), name="data")
     figure.html.add_child(_Text(json_block(REVIEWS, {})), name="reviews")
@@ -184,7 +187,6 @@ def _without_images(css: str) -> str:
 
 
 def _panel(result: RunResult, data: dict[str, Any], language: Language) -> str:
-    told = limits(language, result.limits)
     return render(
         "panel.html",
         language,
@@ -192,9 +194,29 @@ def _panel(result: RunResult, data: dict[str, Any], language: Language) -> str:
         totals=state_totals(result.changes),
         meaning={state: meaning(language, state) for state in data["colours"]},
         without_changes=without_changes(language, result),
-        limits=told,
-        # What was measured goes into the line that is always in view.
-        measured=[line for line in told if "%" in line][:1] or told[-1:],
+        limits=limits(language, result.limits),
+        measured=_measured(language, result.limits),
         zones=[(number, zone["name"]) for number, zone in enumerate(data["zones"]) if zone["role"] == "zone"],
         last=len(result.periods) - 1,
     )
+
+
+def _measured(language: Language, sentences: Sequence[str]) -> str:
+    """What of the limits was measured, short enough for the line that is always in view."""
+    for sentence in sentences:
+        if found := _MEASURED.search(sentence):
+            hit, right = (language.text("{number}\u00a0%", number=figure) for figure in found.groups())
+            return language.text(
+                "On ground held out, {hit} of patches with mining and {right} of those without are told rightly.",
+                hit=hit,
+                right=right,
+            )
+    return next((line for line in limits(language, sentences) if "%" in line), "")
+
+
+def with_reviews(page: str, reviews: Mapping[str, Review]) -> str:
+    """A page of `write_map` with what reviewers decided; raises BadInput if it has no place for it."""
+    empty = json_block(REVIEWS, {})
+    if page.count(empty) != 1:
+        raise BadInput("the run's map has no place for reviews: it is of an older version; run the programme again")
+    return page.replace(empty, json_block(REVIEWS, {name: review.as_json() for name, review in reviews.items()}))

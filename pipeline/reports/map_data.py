@@ -27,9 +27,9 @@ Rings = list[list[int]]
 
 
 def map_data(
-    result: RunResult, features: Sequence[Mapping[str, Any]], chips: Sequence[Chip], folder: bool, language: Language
+    result: RunResult, features: Sequence[Mapping[str, Any]], chips: Sequence[Chip], language: Language
 ) -> dict[str, Any]:
-    """All that the page needs beside pictures and reviews; `folder` tells whether pictures lie beside the page."""
+    """All that the page needs beside pictures and reviews; with `chips.folder` empty the pictures are in the page."""
     drawn = [feature for feature in features if feature["geometry"] is not None]
     numbers = {chip.change_id: number for number, chip in enumerate(chips)}
     return {
@@ -46,7 +46,7 @@ def map_data(
         "sites": _sites(result),
         "zones": _zones(result, language),
         "chips": {
-            "folder": CHIP_FOLDER if folder else "",
+            "folder": "",
             "numbers": [numbers.get(feature["id"], -1) for feature in drawn],
             "bounds": [_corners(chip.bounds) for chip in chips],
             "side_m": [round(chip.side_m) for chip in chips],

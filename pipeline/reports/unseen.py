@@ -19,10 +19,11 @@ Rectangle = tuple[int, int, int, int]
 
 
 def unseen_ground(result: RunResult) -> list[dict[str, Any]]:
-    """Tiles with watched ground that a period did not see: `corners` (from the north-west, clockwise, lon/lat) and
+    """Tiles with watched ground that a period did not see.
 
-    `periods`: by the number of a period, first row, first column, last row, last column (both beyond) of each rectangle
-    of cells. A cell of 160 m is unseen where its centre is watched and most of its pixels have no clear look.
+    `corners` are lon/lat from the north-west, clockwise; `periods` has, by the number of a period, first row, first
+    column, last row and last column (both beyond) of each rectangle of cells. A cell of 160 m is unseen where its
+    centre is watched and most of its pixels have no clear look.
     """
     areas = [area.geometry for area in result.areas]
     for area in areas:
@@ -63,11 +64,12 @@ def rectangles(mask: NDArray[np.bool_]) -> list[Rectangle]:
     found: list[Rectangle] = []
     growing: dict[tuple[int, int], int] = {}
     for row in range(len(mask) + 1):
-        edges = np.flatnonzero(np.diff(mask[row].astype(np.int8), prepend=0, append=0)) if row < len(mask) else []
-        runs = {(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)}
-        for run in sorted(growing.keys() - runs):
-            found.append((growing.pop(run), run[0], row, run[1]))
-        growing |= {run: row for run in sorted(runs - growing.keys())}
+        line = mask[row] if row < len(mask) else np.zeros(mask.shape[1], np.bool_)
+        edges = np.flatnonzero(np.diff(line.astype(np.int8), prepend=0, append=0)).tolist()
+        runs = set(zip(edges[::2], edges[1::2], strict=True))
+        ended = sorted(growing.keys() - runs)
+        found += [(growing.pop(run), run[0], row, run[1]) for run in ended]
+        growing |= dict.fromkeys(runs - growing.keys(), row)
     return sorted(found)
 
 

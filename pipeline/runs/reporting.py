@@ -23,7 +23,7 @@ from pipeline.reports.language import Language
 from pipeline.runs.inspect import read_manifest
 from pipeline.runs.manifest import hash_outputs
 from pipeline.runs.outputs import RESULT
-from pipeline.runs.retelling import sealed
+from pipeline.runs.retelling import sealed_text
 from pipeline.runs.store import Store, write_whole
 from pipeline.runs.tasks import load_composite
 
@@ -114,10 +114,10 @@ def _result(
             missing.add(key)
             return None
 
-    trends = Trends.from_json(sealed(run_dir, manifest, "trends.json"))
-    footprint = Footprint.from_json(sealed(run_dir, manifest, "footprint.json"))
+    trends = Trends.from_json(sealed_text(run_dir, manifest, "trends.json"))
+    footprint = Footprint.from_json(sealed_text(run_dir, manifest, "footprint.json"))
     found = read_area_estimates(options.estimates, str(manifest["programme"]), trends)
-    text = sealed(run_dir, manifest, RESULT)
+    text = sealed_text(run_dir, manifest, RESULT)
     result = read_result(text, footprint, trends.with_estimates(found.figures), composite_of, str(run_dir / RESULT))
     return result, found.notes, missing
 

@@ -470,7 +470,7 @@ const placerwatch = (() => {
     });
     const kind = el("select", {id: "pw-class", change: () => keep({class: kind.value})}, el("option", {value: ""}, t("not said")),
       ...CLASSES.map((name) => el("option", {value: name, selected: note.class === name}, word(name))));
-    const comment = el("textarea", {id: "pw-comment", rows: 2, maxlength: MAX_NOTE, dir: "auto"});
+    const comment = el("textarea", {id: "pw-comment", rows: 1, maxlength: MAX_NOTE, dir: "auto"});
     comment.value = note.comment || "";
     comment.addEventListener("input", () => keep({comment: comment.value}));
     return el("form", {class: "pw-form", submit: (event) => event.preventDefault()},
@@ -715,8 +715,11 @@ const placerwatch = (() => {
     $("pw-undo").addEventListener("click", () => { measured.places.pop(); measured.line.setLatLngs(measured.places); tellMeasured(); });
     $("pw-measureend").addEventListener("click", () => { measure(); $("pw-measure").focus(); });
     document.addEventListener("keydown", keys);
+    document.querySelector("#pw-strip a").addEventListener("click", () => { if ($("pw-home").hidden) close(); });
     $("pw-review").addEventListener("click", () => review(!reviewing));
-    $("pw-reviewbar").append(notes.bar(book, c.change_id.length, (note) => Boolean(note.decision), {save, read: take}).node);
+    const bar = notes.bar(book, c.change_id.length, (note) => Boolean(note.decision), {save, read: take});
+    bar.initials.addEventListener("change", () => { if (chosen !== null) show(card(chosen)); });
+    $("pw-reviewbar").append(bar.node);
     book.watch(() => { if (chosen === null) list(); });
     setPeriod(last());
     filter();

@@ -33,11 +33,11 @@ const pw = (() => {
     || /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName) && !/^(checkbox|radio|range)$/.test(event.target.type);
 
   // Lines on a picture: rings in percent of its sides, in white below the colour so that both dark and pale ground show them.
-  function outline(rings, colour) {
+  function outline(rings, colour, width = 1.1) {
     const d = rings.map((ring) => "M" + ring.map(([x, y]) => `${x.toFixed(2)} ${y.toFixed(2)}`).join("L") + "Z").join("");
     const drawing = svg("svg", {viewBox: "0 0 100 100", "aria-hidden": "true"});
-    drawing.append(svg("path", {d, fill: "none", stroke: "white", "stroke-width": 2.2, "stroke-opacity": 0.8}),
-      svg("path", {d, fill: "none", stroke: colour, "stroke-width": 1.1}));
+    drawing.append(svg("path", {d, fill: "none", stroke: "white", "stroke-width": 2 * width, "stroke-opacity": 0.8}),
+      svg("path", {d, fill: "none", stroke: colour, "stroke-width": width}));
     return drawing;
   }
   // A side of a comparison: {src, when, title, text}; src is null where there is no picture.
