@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline.cli import app
+from pipeline.config import Reports
 from pipeline.errors import BadInput
 from pipeline.hashing import sha256_of
 from pipeline.reports import changes_geojson, sites_geojson
@@ -147,3 +148,10 @@ def test_pictures_that_are_no_longer_in_the_store_are_noted(tmp_path):
     (run_dir / "run.json").write_text(json.dumps(manifest))
     found = report_run(run_dir, ReportOptions())
     assert found.notes == ("1 composites are no longer in the store: their ground is shown as not observed",)
+
+
+def test_a_config_with_an_unknown_or_repeated_language_is_refused():
+    with pytest.raises(ValueError, match="no language 'xx'; choose from en, fr"):
+        Reports(languages=("en", "xx"))
+    with pytest.raises(ValueError, match="a language stands twice"):
+        Reports(languages=("fr", "fr"))

@@ -81,10 +81,14 @@ def zone_map(
     order = list(STATE_COLOURS)
     for mark in sorted(marks, key=lambda m: -order.index(m.state)):
         parts.append(_site(frame, mark))
+    placed: list[tuple[float, float]] = []
     for mark in marks:
         if mark.number is not None:
             x, y = frame.xy(np.array([[mark.geometry.centroid.x, mark.geometry.centroid.y]]))[0]
-            parts.append(_text(x + 4.5, y - 3, str(mark.number), size=7.5, weight=600, halo=True))
+            # A number that would lie on another is left out; the table has the place.
+            if all(abs(x - other) > 9 or abs(y - below) > 7 for other, below in placed):
+                placed.append((x, y))
+                parts.append(_text(x + 4.5, y - 3, str(mark.number), size=7.5, weight=600, halo=True))
     parts += [*frame.scale_bar(language), *frame.north(language)]
     parts.append(f'<rect width="{_n(width)}" height="{_n(height)}" fill="none" stroke="{_LINE}"/>')
     return _svg(width, height, parts)
