@@ -18,6 +18,7 @@ import pytest
 import shapely
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 from shapely.geometry import shape
 
 from pipeline.config import Release
@@ -28,6 +29,7 @@ from pipeline.runs.reporting import ReportOptions, report_run
 from tests.reports_dossier import PERIODS, five_zones
 from tests.reports_folder import make_run_dir
 
+DOCS = Path(__file__).resolve().parents[1] / "docs"
 ON = date(2021, 10, 1)
 SECRET_ZONE = "boda"
 
@@ -145,6 +147,12 @@ def test_every_outline_is_a_cell_a_zone_or_a_box_of_cells(released):
         corner = grid.outline(grid.cell(x + 1e-7, y + 1e-7))
         assert abs(corner.bounds[0] - x) < 1e-6
         assert abs(corner.bounds[1] - y) < 1e-6
+
+
+def test_a_public_release_follows_the_same_schemas(released):
+    for name in ("changes", "sites"):
+        schema = json.loads((DOCS / f"{name}.schema.json").read_text(encoding="utf-8"))
+        Draft202012Validator(schema).validate(json.loads((released / f"{name}.geojson").read_text()))
 
 
 def test_hectares_are_whole_and_the_total_is_that_of_what_is_shown():

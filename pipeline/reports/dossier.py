@@ -16,8 +16,8 @@ from pipeline.change.site import SiteChange
 from pipeline.footprint import FootprintRow
 from pipeline.footprint.areas_by_zone import TOTAL, UNASSIGNED
 from pipeline.footprint.trends import TrendPoint
+from pipeline.reports.charts import Bar, Point, bars, series
 from pipeline.reports.chips import TRUE_COLOUR, Chip, chips_of, most_changed
-from pipeline.reports.drawing import Bar, Mark, Point, bars, series, zone_map
 from pipeline.reports.findings import findings
 from pipeline.reports.geojson import state_totals
 from pipeline.reports.language import Language
@@ -25,6 +25,7 @@ from pipeline.reports.leaflet import asset
 from pipeline.reports.page import render, write_page
 from pipeline.reports.result import RunResult
 from pipeline.reports.wording import began, limits, meaning
+from pipeline.reports.zone_map import Mark, zone_map
 
 TABLE_ROWS = 12
 PAIRS = 3
@@ -76,7 +77,7 @@ def dossier_html(result: RunResult, language: Language) -> str:
 
 
 def _drawn(svg: str) -> Markup:
-    return Markup(svg)  # noqa: S704 -- pipeline.reports.drawing escapes every text
+    return Markup(svg)  # noqa: S704 -- pipeline.reports.svg escapes every text
 
 
 def _units(result: RunResult, language: Language) -> list[tuple[str, str]]:
