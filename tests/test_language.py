@@ -30,7 +30,7 @@ ENGLISH_WORDS = re.compile(
     r"\b(the|of|and|was|were|with|without|not|from|ground|site is|seen|before|after|between|only|this|that|by|to)\b"
 )
 # The same in both languages.
-ALIKE = {"{number}\u00a0ha", "N", "S", "E", "ha", "Zone", "zone", "site", "sites"}
+ALIKE = {"{number}\u00a0ha", "{number}\u00a0km", "N", "S", "E", "ha", "Zone", "zone", "site", "sites"}
 
 
 def catalogue(code: str) -> Catalog:

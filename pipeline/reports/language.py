@@ -5,7 +5,7 @@ English texts are the message ids; each other language is one file `locale/<code
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -89,11 +89,11 @@ class Language:
         shown = 99.9 if 0.9995 <= value < 1 else 100 * value
         return self.text("{number}\u00a0%", number=self.number(shown, 0 if value in (0, 1) else 1))
 
-    def date(self, day: datetime.date) -> str:
+    def date(self, day: dt.date) -> str:
         """A day, with the month short: 15 Apr 2021."""
         return str(format_date(day, "medium", locale=self._locale))
 
-    def date_range(self, first: datetime.date, last: datetime.date) -> str:
+    def date_range(self, first: dt.date, last: dt.date) -> str:
         """A span of days: 1 Dec 2019 - 31 Mar 2020."""
         return str(format_interval(first, last, "yMMMd", locale=self._locale))
 
@@ -148,7 +148,7 @@ class Language:
         return text.format_map({name: self._shown(value) for name, value in values.items()})
 
     def _shown(self, value: Any) -> str:
-        if isinstance(value, datetime.date):
+        if isinstance(value, dt.date):
             return self.date(value)
         return self.number(value) if isinstance(value, int) else str(value)
 

@@ -51,7 +51,8 @@ def map_data(
             "bounds": [_corners(chip.bounds) for chip in chips],
             "side_m": [round(chip.side_m) for chip in chips],
         },
-        "unseen": unseen_ground(result),
+        # Of a public release the pixels are no part.
+        "unseen": unseen_ground(result) if result.release == "restricted" else [],
         "bounds": _bounds(result),
     }
 

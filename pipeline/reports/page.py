@@ -47,12 +47,13 @@ def write_page(path: Path, page: str, pictures: Mapping[str, bytes]) -> None:
     """Write a page and the pictures beside it, by name; each file appears under its name when it is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     for name, data in pictures.items():
-        _write(path.parent / name, data)
-    _write(path, page.encode())
+        write_bytes(path.parent / name, data)
+    write_bytes(path, page.encode())
 
 
-def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(exist_ok=True)
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file, which appears under its name when it is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.part")
     try:
         draft.write_bytes(data)

@@ -22,6 +22,7 @@ from pipeline.change.register import Entry, Register
 from pipeline.change.register_tables import Row, register_tables
 from pipeline.errors import BadInput, StoreError
 from pipeline.footprint import FootprintRow
+from pipeline.reports import qgis
 
 _APPLICATION_ID = 0x47504B47  # "GPKG", by the standard
 _RECORD_BYTES = 2**30  # of one run, unpacked
@@ -215,7 +216,9 @@ def _write(path: Path, register: Register, kept: dict[str, pd.DataFrame]) -> Non
             if name not in kept:
                 _write_table(path, name, _frame(tables[name], columns, shapes=name in _SHAPES))
         for name, table in sorted(kept.items()):
-            _write_table(path, name, table)
+            if name != qgis.TABLE:
+                _write_table(path, name, table)
+        _write_table(path, qgis.TABLE, qgis.layer_styles(kept.get(qgis.TABLE), as_of))
         records = [{"sha256": e.record.sha256, "number": e.number, "record": _pack(e.record)} for e in register.entries]
         columns = {"sha256": _TEXT, "number": _COUNT, "record": _TEXT}
         _write_table(path, _RECORDS, _frame(records, columns, shapes=False))

@@ -14,11 +14,20 @@ from pipeline.areas.area import Area, zones_of
 from pipeline.areas.lattice import Tile
 from pipeline.change.site import Site, SiteChange, State
 from pipeline.config import Period
-from pipeline.footprint import Footprint, FootprintRow
+from pipeline.footprint import Footprint, FootprintRow, Trends
 from pipeline.footprint.areas_by_zone import TOTAL
 
 # The order of states in every list, table and legend.
 STATES: tuple[State, ...] = ("new", "expanded", "reopened", "continuing", "recovered")
+
+
+@dataclass(frozen=True)
+class SceneRead:
+    """One scene of the run: its id, the day it was acquired, and its processing baseline where that is known."""
+
+    scene_id: str
+    acquired: date
+    baseline: str = ""
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,10 @@ class RunResult:
     scenes        ids of the scenes read, by tile and period name
     radar_scenes  ids of the Sentinel-1 scenes that the last change was measured with, by tile
     limits        sentences: what the run cannot see, with measured figures
+    trends        the footprint over time, with estimated areas where there are any; None where it was not told
+    scene_list    every optical scene, by day
+    delayed       whether later periods of the run are kept back from a public release
+    key           SHA-256 of all that decides the run's outputs; its first eight digits end the run's id
     composite_of  reflectance x 10 000, (6, 512, 512) in the order of BANDS, NODATA where not observed, of a tile
                   and a period name; None where there is none
     """
@@ -53,6 +66,10 @@ class RunResult:
     composite_of: Callable[[Tile, str], NDArray[np.uint16] | None]
     release: Literal["restricted", "public"] = "restricted"
     radar_scenes: Mapping[Tile, tuple[str, ...]] = field(default_factory=dict)
+    trends: Trends | None = None
+    scene_list: tuple[SceneRead, ...] = ()
+    key: str = ""
+    delayed: bool = False
 
     @property
     def before(self) -> Period | None:

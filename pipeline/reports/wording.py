@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipeline.change.site import SiteChange
 from pipeline.reports.language import Language, message
 from pipeline.reports.result import RunResult
 
@@ -74,6 +75,12 @@ def without_changes(language: Language, result: RunResult) -> str:
     if not watched.disturbed_ha:
         return language.text("No disturbed ground was found where the ground was seen.")
     area = language.hectares(watched.disturbed_ha)
+    if result.delayed:
+        return language.text(
+            "{area} of disturbed ground are on the map of {period}; what changed since is kept back for a time.",
+            area=area,
+            period=after,
+        )
     if result.before is None:
         return language.text(
             "{area} of disturbed ground are on the map of {period}; with one period there is nothing to compare it "
@@ -87,3 +94,13 @@ def without_changes(language: Language, result: RunResult) -> str:
         area=area,
         period=after,
     )
+
+
+def began(language: Language, change: SiteChange) -> str:
+    """The days between which digging began, as far as clear looks bound them."""
+    after, by = change.last_clear_undisturbed, change.first_clear_disturbed
+    if after and by:
+        return language.date_range(after, by)
+    if by:
+        return language.text("by {day}", day=by)
+    return language.text("after {day}", day=after) if after else language.text("not known")

@@ -257,7 +257,7 @@ def _write(
     clock: Clock,
 ) -> Finished:
     """Write a run's folder under a temporary name, seal it with its manifest, then give it its name."""
-    result = run_result(work, assembled, run_id, store)
+    result = run_result(work, assembled, run_id, record.key, store)
     runs = home / "runs"
     folder = runs / run_id
     try:
