@@ -57,9 +57,8 @@ def outlines() -> list[np.ndarray]:
         label, _ = ndimage.label(np.hypot(x, y) + rough < rng.uniform(3, 11))
         rows, cols = np.nonzero(label == label[16, 16]) if label[16, 16] else ([], [])
         if len(rows) > 4:
-            shapes.append(
-                shapely.union_all(shapely.box(10 * (cols - 16), 10 * (16 - rows), 10 * (cols - 15), 10 * (17 - rows)))
-            )
+            left, top = 10 * (cols - 16), 10 * (17 - rows)
+            shapes.append(shapely.union_all(shapely.box(left, top - 10, left + 10, top)))
     return shapes
 
 
@@ -111,9 +110,8 @@ def made_up(count: int) -> RunResult:
             Site(change.site_id, shape, 1, "active", "confirmed", "high", "2020-dry", seen, None, None, 3, change.tiles)
         )
     box = shapely.box(*to_degrees.transform_bounds(west, south, west + side, south + side))
-    row = FootprintRow(
-        "zones", "total", "total", "2021-dry", 1.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 2.0, 0.97, 1.0, 0.0, 0.0, 0.95
-    )
+    ground = (1.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 2.0, 0.97, 1.0, 0.0, 0.0, 0.95)
+    row = FootprintRow("zones", "total", "total", "2021-dry", *ground)
     return RunResult(
         programme="bench",
         title="Ten thousand changes, made up",
@@ -160,9 +158,8 @@ def measure(path: Path) -> dict[str, Any]:
         }
         page.wait_for_function("document.body.dataset.whole", timeout=120_000)
         page.wait_for_timeout(1500)
-        found["whole page read"] = page.evaluate(
-            "performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd"
-        )
+        read = "performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd"
+        found["whole page read"] = page.evaluate(read)
         for name, zoom in (("all of the map", None), ("near the ground", 14)):
             if zoom:
                 page.evaluate(f"placerwatch.map().setView(placerwatch.map().getCenter(), {zoom}, {{animate: false}})")
