@@ -148,7 +148,7 @@ def measure(path: Path) -> dict[str, Any]:
     options = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=options)
-        page = browser.new_page(viewport={"width": 1366, "height": 768})
+        page = browser.new_page(viewport={"width": 1366, "height": 768}, bypass_csp=True)
         page.add_init_script(WATCH)
         page.goto(path.as_uri(), wait_until="commit")
         page.wait_for_function("window.drawn_ms", timeout=120_000)

@@ -18,7 +18,7 @@ from pipeline.imagery.scene import NODATA
 from pipeline.reports.language import Language
 from pipeline.reports.sample_page import SIDE_PX, window, write_sample_page
 from pipeline.runs.reviewing import import_reviews
-from tests.browser import launched, needs_browser, saved, serious, visit
+from tests.browser import launched, needs_browser, saved, serious, visit, wait_until
 from tests.reports_run import AFTER, BEFORE, TILE, composite, make_result, write_run
 
 pytestmark = needs_browser
@@ -245,7 +245,7 @@ def test_a_sample_is_labelled_from_the_keyboard_and_its_files_feed_the_estimate(
             assert page.inner_text("#pw-number") == "1 of 3"
             assert page.locator("#pw-pictures figure").count() == 4
             loaded = "[...document.querySelectorAll('#pw-pictures img')].filter((one) => one.naturalWidth).length === 4"
-            page.wait_for_function(loaded)
+            wait_until(page, loaded)
             page.focus("#pw-initials")
             page.keyboard.type(name)
             page.keyboard.press("Tab")

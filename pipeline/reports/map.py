@@ -28,7 +28,7 @@ from pipeline.reports.wording import limits, meaning, without_changes
 _OSM = "https://tile.openstreetmap.org/{z}/{x}/{y}.png"
 _OSM_HOST = "https://tile.openstreetmap.org"
 # The figures of a model card's sentence (wording.LIMITS) that say most in least words.
-_MEASURED = re.compile(r"of patches of 480 m, (\d+) % of those with mining and (\d+) % of those without")
+_MEASURED = re.compile(r"of patches of 480 m, ([\d.]+) % of those with mining and ([\d.]+) % of those without")
 
 
 def write_map(result: RunResult, path: Path, max_chips: int = 300, language: Language | None = None) -> None:
@@ -174,7 +174,7 @@ def _head(figure: Figure, language: Language, folder: bool) -> None:
         ("leaflet_css", f"<style>{_without_images(leaflet('leaflet.css'))}</style>"),
         ("map_css", f"<style>{asset('page.css')}{asset('map.css')}</style>"),
         ("language_js", language.script()),
-        ("map_js", scripts("parts.js", "earth.js", "notes.js", "map.js")),
+        ("map_js", scripts("parts.js", "earth.js", "notes.js", "shapes.js", "drawing.js", "tools.js", "map.js")),
     ):
         figure.header.add_child(_Text(text), name=name)
 
@@ -203,7 +203,7 @@ def _measured(language: Language, sentences: Sequence[str]) -> str:
     """What of the limits was measured, short enough for the line that is always in view."""
     for sentence in sentences:
         if found := _MEASURED.search(sentence):
-            hit, right = (language.text("{number}\u00a0%", number=figure) for figure in found.groups())
+            hit, right = (language.share(float(figure) / 100) for figure in found.groups())
             return language.text(
                 "On ground held out, {hit} of patches with mining and {right} of those without are told rightly.",
                 hit=hit,
