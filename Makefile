@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: demo test bench accuracy train train-default lock clean
+.PHONY: demo test bench screenshots accuracy train train-default lock clean
 
 demo: .venv/run.ok
 	$(BIN)/placerwatch run configs/demo.yaml
@@ -15,6 +15,11 @@ test: .venv/dev.ok
 
 bench: .venv/dev.ok
 	$(BIN)/python -m benchmarks.tile
+	$(BIN)/python -m benchmarks.map
+
+# Pictures of the map and of review for the docs, from the demonstration; needs chromium.
+screenshots: .venv/dev.ok
+	$(BIN)/python -m benchmarks.screenshots
 
 accuracy: .venv/dev.ok
 	$(BIN)/python -m benchmarks.accuracy

@@ -177,7 +177,7 @@ class Footprint(_Section):
 class Reports(_Section):
     """What is written for people."""
 
-    max_chips: int = Field(default=60, ge=0, le=1000, description="changed places with pictures, largest first")
+    max_chips: int = Field(default=300, ge=0, le=1000, description="changed places with pictures, largest first")
     languages: tuple[str, ...] = Field(
         default=("en",), min_length=1, max_length=8, description="of map and report; the first has the plain file names"
     )

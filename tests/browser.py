@@ -37,7 +37,9 @@ class Visit:
 
 
 @contextmanager
-def visit(browser: Any, path: Path, *, quiet: bool = True, script: str = "", **context: Any) -> Iterator[Visit]:
+def visit(
+    browser: Any, path: Path, *, quiet: bool = True, script: str = "", mark: str = "", **context: Any
+) -> Iterator[Visit]:
     """Open a file in a fresh profile; at the end nothing may have been asked or said, unless it is not `quiet`."""
     profile = browser.new_context(**{"viewport": {"width": 1280, "height": 850}, "offline": True, **context})
     if script:
@@ -48,13 +50,23 @@ def visit(browser: Any, path: Path, *, quiet: bool = True, script: str = "", **c
     page.on("request", lambda request: found.asked.append(request.url))
     page.on("console", lambda message: found.said.append(message.text))
     page.on("pageerror", lambda error: found.said.append(str(error)))
-    page.goto(path.as_uri())
+    page.goto(path.as_uri() + mark)
     page.wait_for_selector("body[data-placerwatch]")
     yield found
     if quiet:
-        assert found.said == []
-        assert [url for url in found.asked if not url.startswith(("file:", "data:", "blob:"))] == []
+        assert not found.said, found.said
+        outside = [url for url in found.asked if not url.startswith(("file:", "data:", "blob:"))]
+        assert not outside, outside
     profile.close()
+
+
+def wait_until(page: Any, expression: str) -> None:
+    """Wait until a JavaScript expression is true; the page's content policy forbids the driver's own way."""
+    for _ in range(200):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"never true: {expression}")
 
 
 def serious(page: Any) -> list[str]:

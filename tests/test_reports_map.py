@@ -15,6 +15,7 @@ import shapely
 from PIL import Image
 
 from pipeline.areas.lattice import to_lonlat
+from pipeline.disturbance import limits_of
 from pipeline.errors import PlacerwatchError
 from pipeline.imagery.scene import NODATA
 from pipeline.reports import leaflet as leaflet_module
@@ -26,6 +27,7 @@ from pipeline.reports.map import map_html, map_page
 from pipeline.reports.unseen import rectangles, unseen_ground
 from tests.reports_run import AFTER, BEFORE, TILE, make_result
 
+ROOT = Path(__file__).resolve().parents[1]
 HOSTILE = "<script>alert('zone')</script>{{ 7 * 7 }}${alert(1)}</style>`"
 
 
@@ -94,6 +96,16 @@ def test_the_page_tells_periods_totals_limits_and_what_was_not_seen() -> None:
 def test_a_restricted_page_says_so_and_a_public_one_does_not() -> None:
     assert "<b>restricted</b>" in map_html(make_result())
     assert "<b>restricted</b>" not in map_html(make_result(release="public"))
+
+
+@pytest.mark.parametrize("code", ["en", "fr"])
+def test_the_line_in_view_has_what_the_model_was_measured_to_do(code: str) -> None:
+    model = ROOT / "models" / "default"
+    page = map_html(make_result(limits=limits_of(model)), 0, Language.of(code))
+    line = page.split('id="pw-strip">')[1].split("</p>")[0]
+    card = json.loads((model / "card.json").read_text())["cross_validation"]["patches"]
+    for share in (card["sensitivity"], card["specificity"]):
+        assert Language.of(code).share(round(share, 3)) in line
 
 
 def test_outlines_are_steps_of_whole_microdegrees_that_lead_back_to_the_geometry() -> None:

@@ -18,16 +18,13 @@ from pipeline.imagery.scene import NODATA
 from pipeline.reports.language import Language
 from pipeline.reports.sample_page import SIDE_PX, window, write_sample_page
 from pipeline.runs.reviewing import import_reviews
-from tests.browser import launched, needs_browser, saved, serious, visit
+from tests.browser import launched, needs_browser, saved, serious, visit, wait_until
 from tests.reports_run import AFTER, BEFORE, TILE, composite, make_result, write_run
 
 pytestmark = needs_browser
-HOSTILE = (
-    "</script><script>window.hacked=1</script> \u202eמשה 💎 ' \" <img src=x onerror=window.hacked=1>\n" + "é" * 4800
-)
-NO_STORAGE = (
-    "Object.defineProperty(window, 'localStorage', {get() { throw new DOMException('no', 'SecurityError'); }});"
-)
+HOSTILE = "</script><script>window.hacked=1</script> \u202eמשה 💎 ' \" <img src=x onerror=window.hacked=1>\n"
+HOSTILE += "é" * (5000 - len(HOSTILE.encode("utf-16-le")) // 2)  # as a browser counts
+NO_STORAGE = "Object.defineProperty(window, 'localStorage', {get() { throw new DOMException('', 'SecurityError'); }})"
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +135,7 @@ def test_a_browser_that_keeps_nothing_says_so_and_the_file_is_saved_and_opened_a
         assert "decisions are not saved. Save the file now." in page.inner_text(".pw-warning")
         path = saved(page, tmp_path)
         assert "decisions are not saved" not in page.inner_text(".pw-warning")
-    with visit(browser, run_dir / "map.html") as found:
+    with visit(browser, run_dir / "map.html", accept_downloads=True) as found:
         found.page.click("#pw-review")
         found.page.set_input_files("input[type=file]", path)
         found.page.wait_for_selector("text=1 decision taken from the file.")
@@ -150,6 +147,10 @@ def test_a_browser_that_keeps_nothing_says_so_and_the_file_is_saved_and_opened_a
         (tmp_path / "bad.geojson").write_text('{"format": "placerwatch review 1"')
         found.page.set_input_files("input[type=file]", tmp_path / "bad.geojson")
         found.page.wait_for_selector("text=This is not a file that this page saved.")
+        found.page.fill("#pw-initials", " K\u202e\u00a0M ")
+        assert found.page.evaluate("JSON.stringify(notes.clean({comment: 'cut \\ud83d'}))") == '{"comment":"cut "}'
+        found.page.keyboard.press("Tab")
+        assert saved(found.page, tmp_path).name.endswith("-K-M.geojson")
 
 
 # ---- the page of a sample
@@ -243,10 +244,8 @@ def test_a_sample_is_labelled_from_the_keyboard_and_its_files_feed_the_estimate(
             page = found.page
             assert page.inner_text("#pw-number") == "1 of 3"
             assert page.locator("#pw-pictures figure").count() == 4
-            loaded = (
-                "[...document.querySelectorAll('#pw-pictures img')].filter((one) => one.naturalWidth > 0).length === 4"
-            )
-            page.wait_for_function(loaded)
+            loaded = "[...document.querySelectorAll('#pw-pictures img')].filter((one) => one.naturalWidth).length === 4"
+            wait_until(page, loaded)
             page.focus("#pw-initials")
             page.keyboard.type(name)
             page.keyboard.press("Tab")

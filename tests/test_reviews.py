@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,15 @@ from pipeline.disturbance.drawing import read_ground
 from pipeline.errors import BadInput, Problems
 from pipeline.footprint.reference import read_reference
 from pipeline.hashing import sha256_of
+from pipeline.reports import write_map, write_tables
 from pipeline.reports.reviews import Decision, ReviewFile, Signed, disagreements, reviews_of
 from pipeline.runs import verify_run
+from pipeline.runs.manifest import hash_outputs
+from pipeline.runs.reporting import ReportOptions, report_run
 from pipeline.runs.review_labels import export_labels
 from pipeline.runs.reviewing import import_reviews
+from tests.reports_dossier import five_zones
+from tests.reports_folder import make_run_dir
 from tests.reports_run import make_result, write_run
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -266,6 +272,29 @@ def test_reviews_written_by_hand_in_the_register_stay(run_dir):
         ("chg-0001", "KM", "rejected"),
         ("chg-0005", "in QGIS", "confirmed"),
     ]
+
+
+def test_reports_told_again_carry_the_reviews_and_a_public_release_names_no_reviewer(tmp_path):
+    result = five_zones()
+    folder = make_run_dir(tmp_path / "home", result)
+    manifest = json.loads((folder / "run.json").read_text())
+    write_tables(folder, result)
+    write_map(result, folder / "map.html", 0)
+    outputs = hash_outputs(folder)
+    (folder / "run.json").write_text(json.dumps(manifest | {"outputs": outputs}))
+    name = result.changes[0].change_id
+    path = review(folder, "Zoé", decision(name, comment="seen from the road"), programme=result.programme)
+    import_reviews(folder, [path])
+    told = report_run(folder, ReportOptions()).folder
+    assert states(told, "changes.geojson")[name] == {"state": "confirmed", "reviewer": "Zoé", "date": "2021-04-20"}
+    assert states(told, "sites.geojson")[result.changes[0].site_id]["state"] == "confirmed"
+    page = (told / "map.html").read_text("utf-8")
+    assert "seen from the road" in page
+    assert f'"changes_sha256":"{outputs["changes.geojson"]}"' in page, "its decisions could not be taken back"
+    public = report_run(folder, ReportOptions(release="public", on=date(2022, 1, 1))).folder
+    for file in public.rglob("*.*"):
+        assert "Zoé".encode() not in file.read_bytes(), file.name
+    assert 'class="pw-mode" hidden' in (public / "map.html").read_text("utf-8")
 
 
 def test_agreement_needs_one_sure_voice_and_no_other() -> None:

@@ -228,6 +228,7 @@ def _site_period(period: SitePeriod) -> dict[str, Any]:
 def _place(result: RunResult, told: Site | SiteChange) -> dict[str, Any]:
     """Properties that every feature ends with: its zone, its neighbours, what is not known, its review."""
     zone = result.zone(told.zone)
+    review = result.reviews.get(told.change_id if isinstance(told, SiteChange) else told.site_id)
     return {
         "zone_id": zone.zone_id if zone else None,
         "zone_name": zone.name if zone else "unassigned",
@@ -235,7 +236,7 @@ def _place(result: RunResult, told: Site | SiteChange) -> dict[str, Any]:
         "boundary_vintage": (zone.boundary_vintage or None) if zone else None,
         "sites_within_1km": told.sites_within_1km,
         "commodity": "unknown",
-        "review": {"state": "unreviewed", "reviewer": None, "date": None},
+        "review": review.as_property() if review else {"state": "unreviewed", "reviewer": None, "date": None},
         "release": result.release,
         # In a public release a feature is a cell, and stands for all the sites in it.
         **({"sites": told.sites} if result.release == "public" else {}),

@@ -27,10 +27,8 @@ from pipeline.reports.wording import limits, meaning, without_changes
 
 _OSM = "https://tile.openstreetmap.org/{z}/{x}/{y}.png"
 _OSM_HOST = "https://tile.openstreetmap.org"
-# The block of the page that `review import` fills.
-REVIEWS = "pw-reviews"
 # The figures of a model card's sentence (wording.LIMITS) that say most in least words.
-_MEASURED = re.compile(r"of patches of 480 m, (\d+) % of those with mining and (\d+) % of those without")
+_MEASURED = re.compile(r"of patches of 480 m, ([\d.]+) % of those with mining and ([\d.]+) % of those without")
 
 
 def write_map(result: RunResult, path: Path, max_chips: int = 300, language: Language | None = None) -> None:
@@ -92,7 +90,7 @@ def _page(result: RunResult, data: dict[str, Any], language: Language) -> str:
     _head(figure, language, folder=bool(data["chips"]["folder"]))
     figure.html.add_child(_Text(_panel(result, data, language)), name="panel")
     figure.html.add_child(_Text(json_block("pw-data", data)), name="data")
-    figure.html.add_child(_Text(json_block(REVIEWS, {})), name="reviews")
+    figure.html.add_child(_Text(_reviews(result.reviews)), name="reviews")
     plain = _Own("plain", language.text("Plain background"), overlay=False)
     plain.add_to(fmap)
     tiles = folium.TileLayer(
@@ -176,7 +174,7 @@ def _head(figure: Figure, language: Language, folder: bool) -> None:
         ("leaflet_css", f"<style>{_without_images(leaflet('leaflet.css'))}</style>"),
         ("map_css", f"<style>{asset('page.css')}{asset('map.css')}</style>"),
         ("language_js", language.script()),
-        ("map_js", scripts("parts.js", "earth.js", "notes.js", "map.js")),
+        ("map_js", scripts("parts.js", "earth.js", "notes.js", "shapes.js", "drawing.js", "tools.js", "map.js")),
     ):
         figure.header.add_child(_Text(text), name=name)
 
@@ -205,7 +203,7 @@ def _measured(language: Language, sentences: Sequence[str]) -> str:
     """What of the limits was measured, short enough for the line that is always in view."""
     for sentence in sentences:
         if found := _MEASURED.search(sentence):
-            hit, right = (language.text("{number}\u00a0%", number=figure) for figure in found.groups())
+            hit, right = (language.share(float(figure) / 100) for figure in found.groups())
             return language.text(
                 "On ground held out, {hit} of patches with mining and {right} of those without are told rightly.",
                 hit=hit,
@@ -216,7 +214,11 @@ def _measured(language: Language, sentences: Sequence[str]) -> str:
 
 def with_reviews(page: str, reviews: Mapping[str, Review]) -> str:
     """A page of `write_map` with what reviewers decided; raises BadInput if it has no place for it."""
-    empty = json_block(REVIEWS, {})
-    if page.count(empty) != 1:
+    if page.count(_reviews({})) != 1:
         raise BadInput("the run's map has no place for reviews: it is of an older version; run the programme again")
-    return page.replace(empty, json_block(REVIEWS, {name: review.as_json() for name, review in reviews.items()}))
+    return page.replace(_reviews({}), _reviews(reviews))
+
+
+def _reviews(reviews: Mapping[str, Review]) -> str:
+    by_change = {review.change_id: review.as_json() for review in reviews.values()}
+    return json_block("pw-reviews", dict(sorted(by_change.items())))

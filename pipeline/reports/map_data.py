@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pipeline.reports.chips import RENDERINGS, Chip
@@ -38,7 +39,7 @@ def map_data(
             "run_id": result.run_id,
             "as_of": result.as_of.isoformat(),
             # What decisions are about: they are taken back for this change report alone.
-            "changes_sha256": hashlib.sha256(changes_geojson(result).encode()).hexdigest(),
+            "changes_sha256": hashlib.sha256(changes_geojson(replace(result, reviews={})).encode()).hexdigest(),
         },
         "periods": [{"name": p.name, "start": p.start.isoformat(), "end": p.end.isoformat()} for p in result.periods],
         "colours": STATE_COLOURS,

@@ -62,6 +62,7 @@ class _Publication:
             scene_list=(),
             composite_of=_no_pixels,
             delayed=delayed,
+            reviews={},  # they name the reviewers
         )
 
     @property

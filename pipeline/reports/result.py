@@ -16,6 +16,7 @@ from pipeline.change.site import Site, SiteChange, State
 from pipeline.config import Period
 from pipeline.footprint import Footprint, FootprintRow, Trends
 from pipeline.footprint.areas_by_zone import TOTAL
+from pipeline.reports.reviews import Review
 
 # The order of states in every list, table and legend.
 STATES: tuple[State, ...] = ("new", "expanded", "reopened", "continuing", "recovered")
@@ -43,6 +44,7 @@ class RunResult:
     limits        sentences: what the run cannot see, with measured figures
     trends        the footprint over time, with estimated areas where there are any; None where it was not told
     scene_list    every optical scene, by day
+    reviews       what reviewers decided, by the id of the change and by that of its site
     delayed       whether later periods of the run are kept back from a public release
     key           SHA-256 of all that decides the run's outputs; its first eight digits end the run's id
     composite_of  reflectance x 10 000, (6, 512, 512) in the order of BANDS, NODATA where not observed, of a tile
@@ -70,6 +72,7 @@ class RunResult:
     scene_list: tuple[SceneRead, ...] = ()
     key: str = ""
     delayed: bool = False
+    reviews: Mapping[str, Review] = field(default_factory=dict)
 
     @property
     def before(self) -> Period | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from shutil import rmtree
@@ -24,6 +24,7 @@ from pipeline.runs.inspect import read_manifest
 from pipeline.runs.manifest import hash_outputs
 from pipeline.runs.outputs import RESULT
 from pipeline.runs.retelling import sealed_text
+from pipeline.runs.reviewing import imported_reviews
 from pipeline.runs.store import Store, write_whole
 from pipeline.runs.tasks import load_composite
 
@@ -119,7 +120,8 @@ def _result(
     found = read_area_estimates(options.estimates, str(manifest["programme"]), trends)
     text = sealed_text(run_dir, manifest, RESULT)
     result = read_result(text, footprint, trends.with_estimates(found.figures), composite_of, str(run_dir / RESULT))
-    return result, found.notes, missing
+    reviews = imported_reviews(run_dir, manifest, {change.change_id: change.site_id for change in result.changes})
+    return replace(result, reviews=reviews), found.notes, missing
 
 
 def _check_place(folder: Path) -> None:

@@ -110,6 +110,16 @@ def import_reviews(
     return Reviewed(folder, (*texts, REVIEWS), register, dict(sorted(states.items())), names, tuple(differ))
 
 
+def imported_reviews(run_dir: Path, manifest: Mapping[str, Any], site_of: Mapping[str, str]) -> dict[str, Review]:
+    """What was taken back of a run so far, from `reviews/<run>` beside the runs, by change and by site.
+
+    `site_of` has the site of each change. Raises BadInput if it is not as `import_reviews` wrote it.
+    """
+    run = Run(str(manifest["programme"]), str(manifest["run_id"]), manifest["outputs"].get(CHANGES, ""), site_of.keys())
+    found = reviews_of(_taken_before(run_dir.resolve().parents[1] / "reviews" / run.run_id / REVIEWS, run))
+    return found | {site_of[name]: review for name, review in found.items()}
+
+
 def _register_of(manifest: Mapping[str, Any], home: Path) -> Path:
     """The programme's own register; one that its config names lies where only its user knows."""
     try:

@@ -1,216 +1,16 @@
 "use strict";
 const placerwatch = (() => {
-  const {el, ha, word} = pw;
+  const {el, ha, word} = pw, {mercator, bounds} = shapes;
   const MAX_NOTE = 5000, ROWS = 60, CLASSES = ["workings", "river bar", "burn", "field", "road", "settlement", "pond", "cloud", "other"];
-  const DECISIONS = ["confirmed", "rejected", "unsure"], CONFIDENCES = ["low", "high", "highest"];
-  const WEIGHT = {low: 1.4, high: 2.2, highest: 3.4}, FILL = {low: 0.04, high: 0.12, highest: 0.22};
-  const SPAN = Math.PI / 180;
-  let map, facts, ground, drawings = [], frame, book, changes, sites, siteOf, chosen = null, period, left, right, at = 50, rendering = "true";
+  const DECISIONS = ["confirmed", "rejected", "unsure"];
+  let map, facts, ground, drawings = [], frame, aids, book, changes, sites, siteOf, chosen = null, period, left, right, at = 50, rendering = "true";
   let order = [], rows = ROWS, reviewing = false, shown = {};
   const $ = (id) => document.getElementById(id);
   const last = () => facts.periods.length - 1;
   const span = (i) => days(facts.periods[i].start, facts.periods[i].end);
 
-  // ---- shapes: rings of whole microdegrees, each vertex as the step from the one before
-  const mercator = (lon, lat) => [(lon + 180) / 360, 0.5 - Math.log(Math.tan(Math.PI / 4 + lat * SPAN / 2)) / (2 * Math.PI)];
-  function shapes(list) {
-    const boxes = new Float64Array(4 * list.length), paths = new Array(list.length);
-    list.forEach((rings, i) => {
-      let west = Infinity, south = Infinity, east = -Infinity, north = -Infinity;
-      for (const ring of rings) for (let k = 0, x = 0, y = 0; k < ring.length; k += 2) {
-        x += ring[k]; y += ring[k + 1];
-        if (x < west) west = x;
-        if (x > east) east = x;
-        if (y < south) south = y;
-        if (y > north) north = y;
-      }
-      const [x0, y1] = mercator(west / 1e6, south / 1e6), [x1, y0] = mercator(east / 1e6, north / 1e6);
-      boxes.set([x0, y0, x1, y1], 4 * i);
-    });
-    // Projected when a shape is first drawn: of ten thousand, few are in view.
-    const path = (i) => paths[i] ||= list[i].map((ring) => {
-      const out = new Float64Array(ring.length);
-      for (let k = 0, x = 0, y = 0; k < ring.length; k += 2) {
-        x += ring[k]; y += ring[k + 1];
-        out.set(mercator(x / 1e6, y / 1e6), k);
-      }
-      return out;
-    });
-    const places = (i) => list[i].map((ring) => {
-      const out = [];
-      for (let k = 0, x = 0, y = 0; k < ring.length; k += 2) out.push([(x += ring[k]) / 1e6, (y += ring[k + 1]) / 1e6]);
-      return out;
-    });
-    const middle = (i) => latlng((boxes[4 * i] + boxes[4 * i + 2]) / 2, (boxes[4 * i + 1] + boxes[4 * i + 3]) / 2);
-    function holds(i, x, y) {
-      if (x < boxes[4 * i] || y < boxes[4 * i + 1] || x > boxes[4 * i + 2] || y > boxes[4 * i + 3]) return false;
-      let inside = false;
-      for (const p of path(i)) for (let k = 0, j = p.length - 2; k < p.length; j = k, k += 2)
-        if ((p[k + 1] > y) !== (p[j + 1] > y) && x < (p[j] - p[k]) * (y - p[k + 1]) / (p[j + 1] - p[k + 1]) + p[k]) inside = !inside;
-      return inside;
-    }
-    return {boxes, path, places, middle, holds, count: list.length};
-  }
-  const latlng = (x, y) => L.latLng((2 * Math.atan(Math.exp((0.5 - y) * 2 * Math.PI)) - Math.PI / 2) / SPAN, x * 360 - 180);
-  const bounds = (shape, i) => L.latLngBounds(latlng(shape.boxes[4 * i], shape.boxes[4 * i + 3]), latlng(shape.boxes[4 * i + 2], shape.boxes[4 * i + 1]));
   const record = (columns, i) => Object.fromEntries(Object.entries(columns).map(([name, values]) => [name, values[i]]));
 
-  // ---- the canvas: changes of the last period, or sites of an earlier one; only what is in view is drawn
-  const DOT_BELOW_PX = 11;
-  const sprites = new Map();
-  function sprite(colour, confidence, radius) {
-    const key = `${colour} ${confidence} ${radius}`;
-    if (!sprites.has(key)) {
-      const ratio = L.Browser.retina ? 2 : 1, side = 2 * radius + 8, dot = el("canvas", {width: side * ratio, height: side * ratio});
-      const ctx = dot.getContext("2d");
-      ctx.scale(ratio, ratio);
-      ctx.beginPath();
-      ctx.arc(side / 2, side / 2, radius, 0, 2 * Math.PI);
-      ctx.fillStyle = confidence === "low" ? "white" : colour;
-      ctx.fill();
-      ctx.lineWidth = 4.4; ctx.strokeStyle = "white"; ctx.stroke();
-      ctx.lineWidth = confidence === "low" ? 2.2 : 1.4; ctx.strokeStyle = confidence === "highest" ? "#14252b" : colour; ctx.stroke();
-      sprites.set(key, {dot, side});
-    }
-    return sprites.get(key);
-  }
-  const dotRadius = (hectares) => 4 + Math.min(4, Math.round(Math.sqrt(hectares || 0)));
-  function hatching(ctx) {
-    const tile = el("canvas", {width: 8, height: 8}), pen = tile.getContext("2d");
-    pen.strokeStyle = "rgba(70, 82, 88, 0.6)";
-    for (const d of [-8, 0, 8]) { pen.moveTo(d, 8); pen.lineTo(d + 8, 0); }
-    pen.stroke();
-    return ctx.createPattern(tile, "repeat");
-  }
-  const Drawing = L.Canvas.extend({
-    options: {padding: 0.4},
-    _initContainer() { this._container = el("canvas", {"aria-hidden": "true"}); this._ctx = this._container.getContext("2d"); },
-    _destroyContainer() { this._container.remove(); },
-    _draw() {},
-    _redraw() {},
-    _updatePaths() { if (!this._postponeUpdatePaths && this._bounds) this.paint(); },
-    paint() {
-      const ctx = this._ctx, scale = 256 * 2 ** this._zoom, origin = map.getPixelOrigin();
-      const {min, max} = this._bounds;
-      ctx.clearRect(min.x, min.y, max.x - min.x, max.y - min.y);
-      this.view = {scale, x: origin.x, y: origin.y, west: (min.x + origin.x) / scale, east: (max.x + origin.x) / scale,
-        north: (min.y + origin.y) / scale, south: (max.y + origin.y) / scale};
-      this.draw(ctx);
-    },
-  });
-  const Ground = Drawing.extend({
-    draw(ctx) { if (period === last()) this.drawChanges(ctx); else this.drawSites(ctx); },
-    inView({boxes}, i) {
-      const v = this.view;
-      return boxes[4 * i] <= v.east && boxes[4 * i + 2] >= v.west && boxes[4 * i + 1] <= v.south && boxes[4 * i + 3] >= v.north;
-    },
-    isDot({boxes}, i) { return Math.max(boxes[4 * i + 2] - boxes[4 * i], boxes[4 * i + 3] - boxes[4 * i + 1]) * this.view.scale < DOT_BELOW_PX; },
-    trace(ctx, paths) {
-      const {scale, x, y} = this.view;
-      ctx.beginPath();
-      for (const p of paths) {
-        for (let k = 0; k < p.length; k += 2) {
-          if (k) ctx.lineTo(p[k] * scale - x, p[k + 1] * scale - y); else ctx.moveTo(p[k] * scale - x, p[k + 1] * scale - y);
-        }
-        ctx.closePath();
-      }
-    },
-    stamp(ctx, {boxes}, i, colour, confidence, radius) {
-      const {dot, side} = sprite(colour, confidence, radius), {scale, x, y} = this.view;
-      ctx.drawImage(dot, Math.round((boxes[4 * i] + boxes[4 * i + 2]) / 2 * scale - x - side / 2),
-        Math.round((boxes[4 * i + 1] + boxes[4 * i + 3]) / 2 * scale - y - side / 2), side, side);
-    },
-    drawChanges(ctx) {
-      const {state, confidence, area_ha} = facts.changes;
-      for (const i of facts.painted) {
-        if (!changes.wanted[i] || !this.inView(changes, i)) continue;
-        const colour = facts.colours[state[i]];
-        if (this.isDot(changes, i)) { this.stamp(ctx, changes, i, colour, confidence[i], dotRadius(area_ha[i])); continue; }
-        this.trace(ctx, changes.path(i));
-        ctx.fillStyle = colour;
-        ctx.globalAlpha = FILL[confidence[i]];
-        ctx.fill("evenodd");
-        ctx.globalAlpha = 0.85;
-        ctx.strokeStyle = "white";
-        ctx.lineWidth = WEIGHT[confidence[i]] + 2.6;
-        ctx.stroke();
-        ctx.globalAlpha = 1;
-        ctx.strokeStyle = colour;
-        ctx.lineWidth = WEIGHT[confidence[i]];
-        ctx.setLineDash(state[i] === "recovered" ? [6, 4] : []);
-        ctx.stroke();
-        ctx.setLineDash([]);
-        const gain = facts.gains[i];
-        if (gain) {
-          this.trace(ctx, gain.path(0));
-          ctx.globalAlpha = 0.22;
-          ctx.fill("evenodd");
-          ctx.globalAlpha = 1;
-        }
-      }
-      if (chosen !== null) this.ring(ctx);
-    },
-    drawSites(ctx) {
-      for (let i = 0; i < sites.count; i++) {
-        if (!this.inView(sites, i)) continue;
-        const state = siteState(i, period);
-        const colour = state === "disturbed" ? "#4a2c6d" : "#6b7a80";
-        if (this.isDot(sites, i)) { this.stamp(ctx, sites, i, colour, state === "disturbed" ? "high" : "low", 5); continue; }
-        this.trace(ctx, sites.path(i));
-        if (state === "disturbed") { ctx.fillStyle = "rgba(74, 44, 109, 0.25)"; ctx.fill("evenodd"); }
-        if (state === "unseen") { ctx.fillStyle = this.pattern ||= hatching(ctx); ctx.fill("evenodd"); }
-        ctx.strokeStyle = "rgba(255, 255, 255, 0.85)"; ctx.lineWidth = 4.6; ctx.stroke();
-        ctx.strokeStyle = colour; ctx.lineWidth = state === "disturbed" ? 2.2 : 1.4;
-        ctx.setLineDash(state === "disturbed" ? [] : [3, 3]); ctx.stroke(); ctx.setLineDash([]);
-      }
-      if (chosen !== null) this.ring(ctx);
-    },
-    ring(ctx) {
-      const {boxes} = changes, {scale, x, y} = this.view, i = chosen;
-      const cx = (boxes[4 * i] + boxes[4 * i + 2]) / 2 * scale - x, cy = (boxes[4 * i + 1] + boxes[4 * i + 3]) / 2 * scale - y;
-      const radius = Math.max(14, Math.hypot(boxes[4 * i + 2] - boxes[4 * i], boxes[4 * i + 3] - boxes[4 * i + 1]) * scale / 2 + 8);
-      for (const [colour, width] of [["white", 5], ["#14252b", 2]]) {
-        ctx.beginPath(); ctx.arc(cx, cy, radius, 0, 2 * Math.PI); ctx.strokeStyle = colour; ctx.lineWidth = width; ctx.stroke();
-      }
-    },
-    // The change or site under a place of the map, what is drawn on top first; null if there is none.
-    under(place) {
-      const [x, y] = mercator(place.lng, place.lat), shape = period === last() ? changes : sites, near = 9 / this.view.scale;
-      let best = null, reach = near;
-      const candidates = period === last() ? facts.painted : sites.all;
-      for (let k = candidates.length - 1; k >= 0; k--) {
-        const i = candidates[k];
-        if (shape === changes && !changes.wanted[i]) continue;
-        if (!this.isDot(shape, i)) { if (best === null && shape.holds(i, x, y)) return i; continue; }
-        const away = Math.hypot((shape.boxes[4 * i] + shape.boxes[4 * i + 2]) / 2 - x, (shape.boxes[4 * i + 1] + shape.boxes[4 * i + 3]) / 2 - y);
-        if (away < reach) { best = i; reach = away; }
-      }
-      return best;
-    },
-  });
-  // Ground that a period did not see: cells of a tile, whose corners lie where the tile's projection puts them.
-  const Unseen = Drawing.extend({
-    draw(ctx) {
-      if (!shown.unseen) return;
-      const {scale, x, y} = this.view;
-      ctx.fillStyle = this.pattern ||= hatching(ctx);
-      ctx.beginPath();
-      for (const {corners, periods, side} of facts.unseen) {
-        const cells = periods[period];
-        if (!cells) continue;
-        const at = (row, col) => {
-          const v = row / side, u = col / side, [a, b, c, d] = corners;
-          return [0, 1].map((k) => ((1 - v) * ((1 - u) * a[k] + u * b[k]) + v * ((1 - u) * d[k] + u * c[k])) * scale - (k ? y : x));
-        };
-        for (let k = 0; k < cells.length; k += 4) {
-          const [r0, c0, r1, c1] = cells.slice(k, k + 4);
-          [[r0, c0], [r0, c1], [r1, c1], [r1, c0]].forEach(([r, c], n) => n ? ctx.lineTo(...at(r, c)) : ctx.moveTo(...at(r, c)));
-          ctx.closePath();
-        }
-      }
-      ctx.fill();
-    }
-  });
   const repaint = () => { for (const one of drawings) if (one._bounds) one.paint(); };
 
   function siteState(i, when) {
@@ -517,95 +317,12 @@ const placerwatch = (() => {
     $("pw-when").replaceChildren(el("b", {}, one.name), ` ${span(value)}`);
     const seen = facts.sites.observed.filter((row) => row[value] > 0).length;
     const dug = sites.all.filter((i) => siteState(i, value) === "disturbed").length;
-    $("pw-then").textContent = value === last() ? t("changes since the period before") : t("{dug} of {seen} sites seen were disturbed", {dug, seen});
+    $("pw-then").replaceChildren(...(value === last() ? [t("changes since the period before")]
+      : [t("{dug} of {seen} sites seen were disturbed", {dug, seen}), ...Object.entries(STATE_THEN).map(([name, text]) =>
+        el("span", {class: "pw-key"}, el("i", {class: `pw-then-${name}`}), text()))]));
     document.body.dataset.period = one.name;
     repaint();
     drawPictures();
-  }
-  function ruler() {
-    const drawing = pw.svg("svg", {viewBox: "0 0 20 20", width: 20, height: 20, "aria-hidden": "true"});
-    drawing.append(pw.svg("path", {d: "M1 13.5 13.5 1 19 6.5 6.5 19Z M4.5 10l2 2 M7 7.5l3 3 M9.5 5l2 2", fill: "none", stroke: "currentColor", "stroke-width": 1.6}));
-    return drawing;
-  }
-  // What Leaflet writes in English.
-  function nameControls() {
-    for (const [name, text] of [["zoom-in", t("Zoom in")], ["zoom-out", t("Zoom out")], ["layers-toggle", t("Layers")]]) {
-      const control = document.querySelector(`.leaflet-control-${name}`);
-      control.title = text;
-      control.setAttribute("aria-label", text);
-      if (name === "layers-toggle") control.textContent = text;
-    }
-  }
-  function addTools() {
-    const Tools = L.Control.extend({onAdd: () => {
-      const bar = el("div", {class: "pw-tools leaflet-bar"},
-        el("button", {type: "button", title: t("All of the map"), "aria-label": t("All of the map"), click: home}, "⌂"),
-        el("button", {type: "button", id: "pw-measure", title: t("Measure"), "aria-label": t("Measure"), "aria-pressed": "false", click: measure}, ruler()));
-      L.DomEvent.disableClickPropagation(bar);
-      return bar;
-    }});
-    new Tools({position: "topleft"}).addTo(map);
-    const North = L.Control.extend({onAdd: () => {
-      const arrow = pw.svg("svg", {viewBox: "0 0 24 34", class: "pw-north", role: "img", "aria-label": t("North is up")});
-      arrow.append(pw.svg("path", {d: "M12 1 L20 24 L12 19 L4 24 Z", fill: "#14252b", stroke: "white", "stroke-width": 1.5}));
-      const letter = pw.svg("text", {x: 12, y: 33, "text-anchor": "middle", "font-size": 10, "font-weight": 700, fill: "#14252b"});
-      letter.textContent = t("N");
-      arrow.append(letter);
-      return arrow;
-    }});
-    new North({position: "bottomright"}).addTo(map);
-    L.control.scale({imperial: false, maxWidth: 130, position: "bottomright"}).addTo(map);
-  }
-  let measured = null;
-  function measure() {
-    const on = measured === null;
-    $("pw-measure").setAttribute("aria-pressed", String(on));
-    $("pw-measured").hidden = !on;
-    map.getContainer().classList.toggle("pw-measuring", on);
-    if (measured) measured.line.remove();
-    measured = on ? {places: [], line: L.polygon([], {color: "#14252b", weight: 2, dashArray: "4 3", fillOpacity: 0.08, interactive: false}).addTo(map)} : null;
-    if (on) { tellMeasured(); $("pw-measured").querySelector("button").focus(); }
-  }
-  function addMeasured(place) {
-    measured.places.push([place.lat, place.lng]);
-    measured.line.setLatLngs(measured.places);
-    tellMeasured();
-  }
-  function tellMeasured() {
-    const {places} = measured, metres = earth.length(places);
-    const long = metres < 10000 ? `${number(metres, 0)} m` : `${number(metres / 1000, 2)} km`;
-    $("pw-length").textContent = places.length < 2 ? t("Click on the map, or use the buttons.")
-      : places.length < 3 ? long : t("{length}; area {area}", {length: long, area: ha(earth.area(places) / 10000)});
-  }
-  function tellPlace(place) {
-    const grid = earth.utm(place.lat, place.lng);
-    $("pw-place").textContent = `${place.lat.toFixed(5)}, ${place.lng.toFixed(5)} · UTM ${grid.zone} ${Math.round(grid.easting)} ${Math.round(grid.northing)}`;
-  }
-  // Meridians and parallels: where the page is offline they are what places are found by.
-  function drawFrame() {
-    const size = map.getSize(), ratio = L.Browser.retina ? 2 : 1, ctx = frame.getContext("2d"), view = map.getBounds();
-    frame.width = size.x * ratio;
-    frame.height = size.y * ratio;
-    ctx.scale(ratio, ratio);
-    ctx.clearRect(0, 0, size.x, size.y);
-    if (!shown.grid) return;
-    const width = view.getEast() - view.getWest(), steps = [30, 10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001];
-    const step = steps.find((s) => width / s >= 4) || 0.001, digits = Math.max(0, Math.ceil(-Math.log10(step) - 1e-9));
-    const name = (value, signs) => `${number(Math.abs(value), digits)}° ${value < 0 ? signs[1] : signs[0]}`;
-    ctx.strokeStyle = "#b3c0ba";
-    ctx.fillStyle = "#46565c";
-    ctx.font = "11px system-ui, sans-serif";
-    ctx.lineWidth = 1;
-    for (let i = Math.ceil(view.getWest() / step); i * step < view.getEast(); i++) {
-      const {x} = map.latLngToContainerPoint([view.getNorth(), i * step]);
-      ctx.beginPath(); ctx.moveTo(Math.round(x) + 0.5, 0); ctx.lineTo(Math.round(x) + 0.5, size.y); ctx.stroke();
-      ctx.fillText(name(i * step, [t("E"), t("W")]), x + 4, 12);
-    }
-    for (let i = Math.ceil(view.getSouth() / step); i * step < view.getNorth(); i++) {
-      const {y} = map.latLngToContainerPoint([i * step, view.getWest()]);
-      ctx.beginPath(); ctx.moveTo(0, Math.round(y) + 0.5); ctx.lineTo(size.x, Math.round(y) + 0.5); ctx.stroke();
-      ctx.fillText(name(i * step, [t("N"), t("S")]), 52, y - 4);
-    }
   }
   const home = () => map.fitBounds(facts.bounds, {padding: [30, 30], maxZoom: 14.5, animate: false});
 
@@ -619,11 +336,22 @@ const placerwatch = (() => {
         : {color: "#6f868f", weight: 1.2, dashArray: "2 5", fillColor: "#f6f8f4", fillOpacity: 0.5};
       L.polygon(rings, {pane: "ground", interactive: false, ...style}).addTo(groups.areas);
       if (zone.role === "zone")
-        L.tooltip({permanent: true, direction: "center", className: "pw-zone"}).setLatLng(L.latLngBounds(zone.bounds).getCenter())
-          .setContent(el("span", {}, zone.name, el("small", {}, zone.status))).addTo(groups.areas);
+        labels.push([L.latLngBounds(zone.bounds), L.tooltip({permanent: true, direction: "center", className: "pw-zone"})
+          .setLatLng(L.latLngBounds(zone.bounds).getCenter()).setContent(el("span", {}, zone.name, el("small", {}, zone.status)))]);
     });
+    map.on("zoomend", nameAreas);
+    groups.areas.on("add", nameAreas);
+    nameAreas();
   }
-  const refresh = () => { if (!ground) return; repaint(); drawPictures(); drawFrame(); };
+  // A zone too narrow on the screen for its name would have it lie upon its neighbours'.
+  const labels = [];
+  function nameAreas() {
+    for (const [box, label] of labels) {
+      const wide = map.latLngToLayerPoint(box.getSouthEast()).x - map.latLngToLayerPoint(box.getSouthWest()).x > 150;
+      if (wide) groups.areas.addLayer(label); else groups.areas.removeLayer(label);
+    }
+  }
+  const refresh = () => { if (!ground) return; repaint(); drawPictures(); aids.drawFrame(frame, shown.grid); };
   // A background from the network that does not answer is taken off again, so that no grey page is left.
   function background(tiles, plainLayer) {
     tiles.on("tileerror", () => {
@@ -651,15 +379,15 @@ const placerwatch = (() => {
     facts.reviews = pw.json("pw-reviews");
     period = last();
     [left, right] = [last() > 0 ? last() - 1 : null, last()];
-    changes = shapes(facts.changes.rings);
+    changes = shapes.of(facts.changes.rings);
     delete facts.changes.rings;
     changes.wanted = new Uint8Array(changes.count);
-    facts.gains = facts.changes.gain.map((rings) => rings && shapes([rings]));
+    facts.gains = facts.changes.gain.map((rings) => rings && shapes.of([rings]));
     delete facts.changes.gain;
-    sites = shapes(facts.sites.rings);
+    sites = shapes.of(facts.sites.rings);
     sites.all = facts.sites.site_id.map((_, i) => i);
     siteOf = new Map(facts.sites.site_id.map((id, i) => [id, i]));
-    facts.zoneShapes = shapes(facts.zones.map((zone) => zone.rings));
+    facts.zoneShapes = shapes.of(facts.zones.map((zone) => zone.rings));
     facts.unseen = facts.unseen.map((tile) => ({...tile, corners: tile.corners.map(([lon, lat]) => mercator(lon, lat))}));
     const ranks = Object.keys(facts.colours), c = facts.changes, all = c.change_id.map((_, i) => i);
     // What is new is drawn last and lies on top.
@@ -677,28 +405,28 @@ const placerwatch = (() => {
     box.prepend(frame);
     home();
     drawAreas();
-    addTools();
-    nameControls();
-    ground = new Ground({pane: "changes"});
-    drawings = [new Unseen({pane: "unseen"}), ground];
+    aids = tools(map, home);
+    aids.start();
+    const drawn = drawing({get facts() { return facts; }, get changes() { return changes; }, get sites() { return sites; }, get shown() { return shown; },
+      get period() { return period; }, get chosen() { return chosen; }, get last() { return last(); }, map, siteState});
+    ground = drawn.ground;
+    drawings = [drawn.unseen, ground];
     for (const one of drawings) one.addTo(map);
-    map.on("move zoom resize viewreset", drawFrame);
+    map.on("move zoom resize viewreset", () => aids.drawFrame(frame, shown.grid));
     map.on("moveend", drawPictures);
     // A long drag leaves the drawn margin before it ends.
     map.on("move", () => {
       const seen = map.getPixelBounds(), origin = map.getPixelOrigin();
       if (!ground._bounds.contains(L.bounds(seen.min.subtract(origin), seen.max.subtract(origin)))) for (const one of drawings) one._update();
     });
-    map.on("mousemove", ({latlng}) => { tellPlace(latlng); if (!map.dragging.moving()) box.classList.toggle("pw-hit", !measured && ground.under(latlng) !== null); });
-    map.on("moveend", () => { if (!box.matches(":hover")) tellPlace(map.getCenter()); });
+    map.on("mousemove", ({latlng}) => { aids.tellPlace(latlng); if (!map.dragging.moving()) box.classList.toggle("pw-hit", !aids.measuring() && ground.under(latlng) !== null); });
     map.on("click", ({latlng}) => {
-      if (measured) { addMeasured(latlng); return; }
+      if (aids.measuring()) { aids.addMeasured(latlng); return; }
       const hit = ground.under(latlng);
       if (hit !== null && period === last()) open(hit, false);
       else if (hit !== null) { const i = c.site_id.indexOf(facts.sites.site_id[hit]); if (i >= 0) open(i, false); }
       else { const zone = zoneUnder(latlng); if (zone !== undefined) openZone(zone, false); }
     });
-    tellPlace(map.getCenter());
 
     for (const box of document.querySelectorAll("[data-state], [data-confidence]")) box.addEventListener("change", filter);
     for (const id of ["pw-zone", "pw-decided"]) $(id).addEventListener("change", filter);
@@ -711,9 +439,6 @@ const placerwatch = (() => {
       $("pw-list").children[first].firstElementChild.focus();
     });
     $("pw-period").addEventListener("input", () => setPeriod(Number($("pw-period").value)));
-    $("pw-centre").addEventListener("click", () => addMeasured(map.getCenter()));
-    $("pw-undo").addEventListener("click", () => { measured.places.pop(); measured.line.setLatLngs(measured.places); tellMeasured(); });
-    $("pw-measureend").addEventListener("click", () => { measure(); $("pw-measure").focus(); });
     document.addEventListener("keydown", keys);
     document.querySelector("#pw-strip a").addEventListener("click", () => { if ($("pw-home").hidden) close(); });
     $("pw-review").addEventListener("click", () => review(!reviewing));
@@ -725,6 +450,8 @@ const placerwatch = (() => {
     filter();
     // Pictures stand at the end of the page and are read while it is looked at.
     document.addEventListener("DOMContentLoaded", () => { filter(); if (chosen !== null) show(card(chosen)); document.body.dataset.whole = "yes"; });
+    const named = c.change_id.findIndex((id) => location.hash === `#${encodeURIComponent(id)}`);
+    if (named >= 0) open(named, true);
     document.body.dataset.placerwatch = `${changes.count} changes`;
   }
   return {start, layer, background, map: () => map};

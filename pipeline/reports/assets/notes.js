@@ -27,7 +27,7 @@ const notes = (() => {
     return {
       maxText: book.maxText,
       get reviewer() { return kept.reviewer; },
-      set reviewer(text) { kept.reviewer = text.replace(/\s+/g, " ").trim().slice(0, MAX_NAME); keep(); },
+      set reviewer(text) { kept.reviewer = text.replace(/\s+/g, " ").replace(/\p{C}/gu, "").trim().slice(0, MAX_NAME); keep(); },
       get blocked() { return blocked; },
       get unsaved() { return unsaved; },
       get remind() { return blocked && unsaved >= REMIND_AFTER; },
@@ -60,8 +60,11 @@ const notes = (() => {
       watch: (watcher) => watchers.push(watcher),
     };
   }
+  // Half of a sign, which a limit of length may leave, is no text that others can read.
+  const clean = (value) => JSON.parse(JSON.stringify(value, (_, part) => typeof part === "string" ? part.replace(/\p{Surrogate}/gu, "") : part));
   function download(name, value) {
-    const link = pw.el("a", {href: URL.createObjectURL(new Blob([JSON.stringify(value, null, 1) + "\n"], {type: "application/json"})), download: name});
+    const text = JSON.stringify(clean(value), null, 1) + "\n";
+    const link = pw.el("a", {href: URL.createObjectURL(new Blob([text], {type: "application/json"})), download: name});
     document.body.append(link);
     link.click();
     link.remove();
@@ -109,5 +112,5 @@ const notes = (() => {
     draw();
     return {node, initials};
   }
-  return {open, bar, download, fileName};
+  return {open, bar, clean, download, fileName};
 })();
