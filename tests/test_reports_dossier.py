@@ -14,6 +14,7 @@ from pipeline.reports.dossier import SCENES, TABLE_ROWS, dossier_html
 from pipeline.reports.language import Language
 from pipeline.reports.map import map_html
 from pipeline.reports.result import STATES, SceneRead
+from pipeline.reports.reviews import Decision, Signed, reviews_of
 from pipeline.reports.wording import meaning
 from tests.reports_dossier import five_zones
 from tests.reports_run import make_result
@@ -60,6 +61,14 @@ def test_every_zone_has_a_map_a_table_and_pictures_of_both_periods():
     assert len(re.findall(r'<td class="n">\d', zone)) == 4
     assert zone.count('src="data:image/png;base64,') == 6
     assert "Outside the zones" in page
+
+
+def test_what_reviewers_decided_stands_beside_the_evidence():
+    result = make_result()
+    decision = Decision(change_id="chg-0001", decision="rejected", date="2021-05-01T08:00:00Z", comment="a sand bar")
+    told = dossier_html(replace(result, reviews=reviews_of([Signed("amina", decision)])), ENGLISH)
+    assert told.count("review: rejected") == 1
+    assert "review:" not in dossier_html(result, ENGLISH)
 
 
 def test_a_long_table_is_cut_and_says_how_much_is_left_out():

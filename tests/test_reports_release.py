@@ -24,7 +24,9 @@ from shapely.geometry import shape
 from pipeline.config import Release
 from pipeline.errors import BadInput
 from pipeline.reports import RunResult, changes_geojson, publish, sites_geojson
+from pipeline.reports.files import write_pages, write_tables
 from pipeline.reports.grid import Grid
+from pipeline.reports.reviews import Decision, Signed, reviews_of
 from pipeline.runs.reporting import ReportOptions, report_run
 from tests.reports_dossier import PERIODS, five_zones
 from tests.reports_folder import make_run_dir
@@ -109,6 +111,26 @@ def test_the_same_search_finds_them_in_the_restricted_reports(tmp_path):
     for name in ("map.html", "report.html", "changes.geojson", "sites.csv", "changes.kmz/doc.kml", "changes.atom"):
         assert any(leak.startswith(f"{name}: ") for leak in found), name
     assert any(leak.startswith("sites.parquet: columns") for leak in found)
+
+
+def test_no_word_of_a_reviewer_is_in_a_public_release(tmp_path):
+    source = secret_result()
+    votes = [
+        Signed(
+            "Amina K.",
+            Decision(
+                change_id=change.change_id, decision="confirmed", comment="camp by ford", date="2021-05-01T08:00:00Z"
+            ),
+        )
+        for change in source.changes
+    ]
+    reviewed = replace(source, reviews=reviews_of(votes))
+    words = [b"Amina", b"ford", b"2021-05-01"]
+    for name, result in (("public", publish(reviewed, Release(), ON)), ("restricted", reviewed)):
+        write_tables(tmp_path / name, result)
+        write_pages(tmp_path / name, result, ["en"], "en", 0)
+    assert leaks(tmp_path / "public", words) == set()
+    assert any(leak.startswith("map.html: b'ford") for leak in leaks(tmp_path / "restricted", words))
 
 
 def test_it_has_no_picture_no_raster_and_no_scene(released):

@@ -187,14 +187,14 @@ def _table(result: RunResult, language: Language, changes: Sequence[SiteChange],
     periods = [period.name for period in (result.before, result.after) if period is not None]
     numbers = {change.change_id: number for number, change in enumerate(changes, start=1)}
     return {
-        "sites": [_site(language, numbers[change.change_id], change) for change in shown],
+        "sites": [_site(result, language, numbers[change.change_id], change) for change in shown],
         "more": len(changes) - len(shown),
         "pairs": [_pair(chip, numbers[chip.change_id], periods) for chip in chips_of(result, pictured, periods)],
     }
 
 
-def _site(language: Language, number: int, change: SiteChange) -> dict[str, Any]:
-    place = change.geometry.centroid
+def _site(result: RunResult, language: Language, number: int, change: SiteChange) -> dict[str, Any]:
+    place, review = change.geometry.centroid, result.reviews.get(change.change_id)
     moved = [
         sign + language.number(ha, 2)
         for sign, ha in (("+", change.area_gain_ha), ("−", change.area_loss_ha))
@@ -211,6 +211,7 @@ def _site(language: Language, number: int, change: SiteChange) -> dict[str, Any]
         "observed": language.share(change.observed_share),
         "place": f"{place.y:.4f}, {place.x:.4f}",
         "by_radar": change.by_radar_alone,
+        "review": language.text("review: {state}", state=language.word(review.state)) if review else "",
     }
 
 
