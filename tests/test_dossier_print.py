@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
+from pipeline.disturbance import limits_of
+from pipeline.reports import SceneRead
 from pipeline.reports.dossier import write_dossier
 from pipeline.reports.language import Language
 from tests.browser import launched, needs_browser
@@ -23,7 +26,10 @@ pytestmark = [
 @pytest.fixture(scope="module", params=["en", "fr"])
 def pdf(request, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp(request.param)
-    write_dossier(five_zones(), folder / "report.html", Language.of(request.param))
+    days = [date(2018, 1, 1) + timedelta(7 * n) for n in range(170)]
+    scenes = tuple(SceneRead(f"S2A_MSIL2A_{day:%Y%m%d}T094309_{n}", day, "05.00") for day in days for n in range(6))
+    result = five_zones(scene_list=scenes, limits=limits_of(Path(__file__).parents[1] / "models" / "default"))
+    write_dossier(result, folder / "report.html", Language.of(request.param))
     with launched() as browser:
         page = browser.new_page()
         asked = []

@@ -10,7 +10,7 @@ from html import unescape
 import pytest
 import shapely
 
-from pipeline.reports.dossier import SCENES, TABLE_ROWS, dossier_html
+from pipeline.reports.dossier import TABLE_ROWS, dossier_html
 from pipeline.reports.language import Language
 from pipeline.reports.map import map_html
 from pipeline.reports.result import STATES, SceneRead
@@ -139,13 +139,16 @@ def test_names_are_shown_as_text_never_as_markup():
     assert page.count("&lt;script&gt;") > 20
 
 
-def test_many_scenes_are_told_by_day_and_number():
-    day = date(2019, 1, 1)
-    scenes = tuple(SceneRead(f"scene-{n:04d}", day + timedelta(n % 100), "05.00") for n in range(SCENES + 60))
-    page = dossier_html(make_result(scene_list=scenes), ENGLISH)
-    assert "scene-0001" not in page
-    assert "<li><b>2019-01-01</b> 3</li>" in page
-    assert "scene-0001 (05.00)" in dossier_html(make_result(scene_list=scenes[:10]), ENGLISH)
+def test_many_scenes_are_told_by_day_and_more_by_month():
+    def page(count: int, days: int) -> str:
+        scenes = (SceneRead(f"scene-{n:04d}", date(2019, 1, 1) + timedelta(n % days), "05.00") for n in range(count))
+        return dossier_html(make_result(scene_list=tuple(scenes)), ENGLISH)
+
+    assert "<li><b>2019-01-02</b> scene-0001 (05.00), scene-0005 (05.00)</li>" in page(8, 4)
+    assert "<li><b>2019-01-01</b> 60 (05.00)</li>" in page(300, 5)
+    by_month = page(300, 100)
+    assert "<li><b>2019-01</b> 93 (05.00)</li>" in by_month
+    assert "scene-0001" not in by_month
 
 
 def test_a_run_that_found_nothing_says_so_and_has_its_zones():

@@ -29,8 +29,8 @@ from pipeline.reports.zone_map import Mark, zone_map
 
 TABLE_ROWS = 12
 PAIRS = 3
-# Beyond so many the annex names the days and the counts, and run.json each scene.
-SCENES = 240
+# The last page has room for so many signs of scene ids, or else for so many days; run.json has each scene.
+ANNEX_SIGNS, ANNEX_DAYS = 2400, 90
 _SERIES = 12
 
 
@@ -223,11 +223,18 @@ def _pair(chip: Chip, number: int, periods: Sequence[str]) -> dict[str, Any]:
     return {"number": number, "pictures": pictures, "side_m": round(chip.side_m)}
 
 
-def _scenes(result: RunResult) -> list[tuple[date, list[str]]]:
-    """Scenes by day, each with its baseline; where they are too many for a page, each day with their number alone."""
-    many = len(result.scene_list) > SCENES
+def _scenes(result: RunResult) -> dict[str, Any]:
+    """Scenes by day with their baseline; where ids do not fit, each day, or else month, with its number of scenes."""
+    scenes = sorted(result.scene_list, key=lambda scene: (scene.acquired, scene.scene_id))
+    dense = sum(len(scene.scene_id) + 20 for scene in scenes) > ANNEX_SIGNS
+    signs = len("2021-01" if len({scene.acquired for scene in scenes}) > ANNEX_DAYS and dense else "2021-01-05")
     told = []
-    for day, scenes in groupby(sorted(result.scene_list, key=lambda s: (s.acquired, s.scene_id)), lambda s: s.acquired):
-        names = [scene.scene_id + (f" ({scene.baseline})" if scene.baseline else "") for scene in scenes]
-        told.append((day, [f"{len(names)}"] if many else names))
-    return told
+    for span, group in groupby(scenes, lambda scene: scene.acquired.isoformat()[:signs]):
+        members = list(group)
+        if dense:
+            baselines = ", ".join(sorted({scene.baseline for scene in members if scene.baseline}))
+            told.append((span, f"{len(members)}" + (f" ({baselines})" if baselines else "")))
+        else:
+            names = [scene.scene_id + (f" ({scene.baseline})" if scene.baseline else "") for scene in members]
+            told.append((span, ", ".join(names)))
+    return {"dense": dense, "spans": told}
