@@ -128,10 +128,16 @@ def _footprint_row(
         "watched": language.number(row.watched_ha),
         "observed": language.share(row.observed_share or 0.0),
         "disturbed": unseen if row.disturbed_ha is None else language.number(row.disturbed_ha, 1),
-        "gain": "–" if row.gain_ha is None else "+" + language.number(row.gain_ha, 1),
-        "loss": "–" if row.loss_ha is None else "−" + language.number(row.loss_ha, 1),
+        "gain": _moved(language, "+", row.gain_ha),
+        "loss": _moved(language, "−", row.loss_ha),
         "estimate": told or language.text("mapped only"),
     }
+
+
+def _moved(language: Language, sign: str, hectares: float | None) -> str:
+    if hectares is None:
+        return "–"
+    return (sign if round(hectares, 1) else "") + language.number(hectares, 1)
 
 
 def _series(result: RunResult, language: Language) -> list[dict[str, Any]]:
