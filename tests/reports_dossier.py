@@ -97,6 +97,7 @@ def five_zones(**changed: object) -> RunResult:
                 site_id=site_id,
                 zone=zone,
                 observed_share=0.9,
+                probability=0.9,
                 geometry=moved,
                 area_ha=change.area_ha * size**2,
                 area_gain_ha=change.area_gain_ha * size,

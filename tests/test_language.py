@@ -116,6 +116,18 @@ def test_an_unknown_language_is_refused_with_what_there_is() -> None:
         Language.of("../fr")
 
 
+def test_a_third_language_is_one_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "locale").mkdir()
+    head = 'msgid ""\nmsgstr "Plural-Forms: nplurals=2; plural=(n != 1);\\n"\n\n'
+    (tmp_path / "locale" / "es.po").write_text(f'{head}msgid "recovered"\nmsgstr "recuperado"\n', encoding="utf-8")
+    monkeypatch.setattr("pipeline.reports.language.files", lambda package: tmp_path)
+    assert languages() == ("en", "es")
+    spanish = Language.of("es")
+    assert spanish.word("recovered") == "recuperado"
+    assert spanish.date_range(date(2019, 12, 1), date(2020, 3, 31)).replace("\u2009", " ") == "1 dic 2019 – 31 mar 2020"
+    assert spanish.number(12345.6, 1) == "12.345,6"
+
+
 def test_numbers_shares_and_dates_are_those_of_the_language() -> None:
     first, last = date(2019, 12, 1), date(2020, 3, 31)
     assert PLAIN.number(12345.67, 1) == "12,345.7"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pandas as pd
 
@@ -28,7 +28,7 @@ def test_each_drawn_layer_has_a_default_style_with_a_symbol_for_every_value(tmp_
     for name, row in found.items():
         assert row["useAsDefault"] == 1
         assert row["f_table_schema"] == ""
-        root = ElementTree.fromstring(row["styleQML"])
+        root = ET.fromstring(row["styleQML"])
         values = {category.get("value"): category.get("symbol") for category in root.iter("category")}
         assert set(values) == set(
             KINDS

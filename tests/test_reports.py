@@ -11,9 +11,9 @@ from pipeline.reports.map import map_html
 from tests.reports_run import AFTER, make_result
 
 
-def test_the_summary_names_the_three_files_and_what_was_found() -> None:
+def test_the_summary_names_the_files_and_what_was_found() -> None:
     text = summary(make_result(), Path("outputs/carnot/runs/x"))
-    for name in ("map.html", "changes.geojson", "footprint.csv"):
+    for name in ("map.html", "report.html", "changes.geojson", "footprint.csv"):
         assert str(Path("outputs/carnot/runs/x") / name) in text
     assert "94.2 % of the watched ground was observed in 2021-dry, 91.0 % in both periods" in text
     assert "new" in text

@@ -18,16 +18,20 @@ import pytest
 import shapely
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 from shapely.geometry import shape
 
 from pipeline.config import Release
 from pipeline.errors import BadInput
 from pipeline.reports import RunResult, changes_geojson, publish, sites_geojson
+from pipeline.reports.files import write_pages, write_tables
 from pipeline.reports.grid import Grid
+from pipeline.reports.reviews import Decision, Signed, reviews_of
 from pipeline.runs.reporting import ReportOptions, report_run
 from tests.reports_dossier import PERIODS, five_zones
 from tests.reports_folder import make_run_dir
 
+DOCS = Path(__file__).resolve().parents[1] / "docs"
 ON = date(2021, 10, 1)
 SECRET_ZONE = "boda"
 
@@ -109,6 +113,26 @@ def test_the_same_search_finds_them_in_the_restricted_reports(tmp_path):
     assert any(leak.startswith("sites.parquet: columns") for leak in found)
 
 
+def test_no_word_of_a_reviewer_is_in_a_public_release(tmp_path):
+    source = secret_result()
+    votes = [
+        Signed(
+            "Amina K.",
+            Decision(
+                change_id=change.change_id, decision="confirmed", comment="camp by ford", date="2021-05-01T08:00:00Z"
+            ),
+        )
+        for change in source.changes
+    ]
+    reviewed = replace(source, reviews=reviews_of(votes))
+    words = [b"Amina", b"ford", b"2021-05-01"]
+    for name, result in (("public", publish(reviewed, Release(), ON)), ("restricted", reviewed)):
+        write_tables(tmp_path / name, result)
+        write_pages(tmp_path / name, result, ["en"], "en", 0)
+    assert leaks(tmp_path / "public", words) == set()
+    assert any(leak.startswith("map.html: b'ford") for leak in leaks(tmp_path / "restricted", words))
+
+
 def test_it_has_no_picture_no_raster_and_no_scene(released):
     names = {path.name for path in released.rglob("*")}
     assert {Path(name).suffix for name in names} <= {
@@ -145,6 +169,12 @@ def test_every_outline_is_a_cell_a_zone_or_a_box_of_cells(released):
         corner = grid.outline(grid.cell(x + 1e-7, y + 1e-7))
         assert abs(corner.bounds[0] - x) < 1e-6
         assert abs(corner.bounds[1] - y) < 1e-6
+
+
+def test_a_public_release_follows_the_same_schemas(released):
+    for name in ("changes", "sites"):
+        schema = json.loads((DOCS / f"{name}.schema.json").read_text(encoding="utf-8"))
+        Draft202012Validator(schema).validate(json.loads((released / f"{name}.geojson").read_text()))
 
 
 def test_hectares_are_whole_and_the_total_is_that_of_what_is_shown():

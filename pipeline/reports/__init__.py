@@ -1,6 +1,5 @@
 """Reports: map and dossier in several languages, tables and rasters for others' tools, and the lines that end a run."""
 
-from pipeline.reports.dossier import write_dossier
 from pipeline.reports.files import write_pages, write_tables
 from pipeline.reports.geojson import changes_geojson, sites_geojson
 from pipeline.reports.map import write_map
@@ -26,7 +25,6 @@ __all__ = [
     "sites_geojson",
     "summary",
     "write_cog",
-    "write_dossier",
     "write_map",
     "write_pages",
     "write_register",

@@ -16,8 +16,8 @@ from pipeline.change.site import SiteChange
 from pipeline.footprint import FootprintRow
 from pipeline.footprint.areas_by_zone import TOTAL, UNASSIGNED
 from pipeline.footprint.trends import TrendPoint
+from pipeline.reports.charts import Bar, Point, bars, series
 from pipeline.reports.chips import TRUE_COLOUR, Chip, chips_of, most_changed
-from pipeline.reports.drawing import Bar, Mark, Point, bars, series, zone_map
 from pipeline.reports.findings import findings
 from pipeline.reports.geojson import state_totals
 from pipeline.reports.language import Language
@@ -25,11 +25,12 @@ from pipeline.reports.leaflet import asset
 from pipeline.reports.page import render, write_page
 from pipeline.reports.result import RunResult
 from pipeline.reports.wording import began, limits, meaning
+from pipeline.reports.zone_map import Mark, zone_map
 
 TABLE_ROWS = 12
 PAIRS = 3
-# Beyond so many the annex names the days and the counts, and run.json each scene.
-SCENES = 240
+# The last page has room for so many signs of scene ids, or else for so many days; run.json has each scene.
+ANNEX_SIGNS, ANNEX_DAYS = 2400, 90
 _SERIES = 12
 
 
@@ -76,7 +77,7 @@ def dossier_html(result: RunResult, language: Language) -> str:
 
 
 def _drawn(svg: str) -> Markup:
-    return Markup(svg)  # noqa: S704 -- pipeline.reports.drawing escapes every text
+    return Markup(svg)  # noqa: S704 -- pipeline.reports.svg escapes every text
 
 
 def _units(result: RunResult, language: Language) -> list[tuple[str, str]]:
@@ -127,10 +128,16 @@ def _footprint_row(
         "watched": language.number(row.watched_ha),
         "observed": language.share(row.observed_share or 0.0),
         "disturbed": unseen if row.disturbed_ha is None else language.number(row.disturbed_ha, 1),
-        "gain": "–" if row.gain_ha is None else "+" + language.number(row.gain_ha, 1),
-        "loss": "–" if row.loss_ha is None else "−" + language.number(row.loss_ha, 1),
+        "gain": _moved(language, "+", row.gain_ha),
+        "loss": _moved(language, "−", row.loss_ha),
         "estimate": told or language.text("mapped only"),
     }
+
+
+def _moved(language: Language, sign: str, hectares: float | None) -> str:
+    if hectares is None:
+        return "–"
+    return (sign if round(hectares, 1) else "") + language.number(hectares, 1)
 
 
 def _series(result: RunResult, language: Language) -> list[dict[str, Any]]:
@@ -186,14 +193,14 @@ def _table(result: RunResult, language: Language, changes: Sequence[SiteChange],
     periods = [period.name for period in (result.before, result.after) if period is not None]
     numbers = {change.change_id: number for number, change in enumerate(changes, start=1)}
     return {
-        "sites": [_site(language, numbers[change.change_id], change) for change in shown],
+        "sites": [_site(result, language, numbers[change.change_id], change) for change in shown],
         "more": len(changes) - len(shown),
         "pairs": [_pair(chip, numbers[chip.change_id], periods) for chip in chips_of(result, pictured, periods)],
     }
 
 
-def _site(language: Language, number: int, change: SiteChange) -> dict[str, Any]:
-    place = change.geometry.centroid
+def _site(result: RunResult, language: Language, number: int, change: SiteChange) -> dict[str, Any]:
+    place, review = change.geometry.centroid, result.reviews.get(change.change_id)
     moved = [
         sign + language.number(ha, 2)
         for sign, ha in (("+", change.area_gain_ha), ("−", change.area_loss_ha))
@@ -210,6 +217,7 @@ def _site(language: Language, number: int, change: SiteChange) -> dict[str, Any]
         "observed": language.share(change.observed_share),
         "place": f"{place.y:.4f}, {place.x:.4f}",
         "by_radar": change.by_radar_alone,
+        "review": language.text("review: {state}", state=language.word(review.state)) if review else "",
     }
 
 
@@ -221,11 +229,18 @@ def _pair(chip: Chip, number: int, periods: Sequence[str]) -> dict[str, Any]:
     return {"number": number, "pictures": pictures, "side_m": round(chip.side_m)}
 
 
-def _scenes(result: RunResult) -> list[tuple[date, list[str]]]:
-    """Scenes by day, each with its baseline; where they are too many for a page, each day with their number alone."""
-    many = len(result.scene_list) > SCENES
+def _scenes(result: RunResult) -> dict[str, Any]:
+    """Scenes by day with their baseline; where ids do not fit, each day, or else month, with its number of scenes."""
+    scenes = sorted(result.scene_list, key=lambda scene: (scene.acquired, scene.scene_id))
+    dense = sum(len(scene.scene_id) + 20 for scene in scenes) > ANNEX_SIGNS
+    signs = len("2021-01" if len({scene.acquired for scene in scenes}) > ANNEX_DAYS and dense else "2021-01-05")
     told = []
-    for day, scenes in groupby(sorted(result.scene_list, key=lambda s: (s.acquired, s.scene_id)), lambda s: s.acquired):
-        names = [scene.scene_id + (f" ({scene.baseline})" if scene.baseline else "") for scene in scenes]
-        told.append((day, [f"{len(names)}"] if many else names))
-    return told
+    for span, group in groupby(scenes, lambda scene: scene.acquired.isoformat()[:signs]):
+        members = list(group)
+        if dense:
+            baselines = ", ".join(sorted({scene.baseline for scene in members if scene.baseline}))
+            told.append((span, f"{len(members)}" + (f" ({baselines})" if baselines else "")))
+        else:
+            names = [scene.scene_id + (f" ({scene.baseline})" if scene.baseline else "") for scene in members]
+            told.append((span, ", ".join(names)))
+    return {"dense": dense, "spans": told}

@@ -1,4 +1,4 @@
-"""The changes for Google Earth and other globes: KML 2.3 in a zip, styled by state, with days, asking no network."""
+"""The changes for Google Earth and other globes: KML 2.2 in a zip, styled by state, with days, asking no network."""
 
 from __future__ import annotations
 

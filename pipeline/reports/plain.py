@@ -11,7 +11,7 @@ from pipeline.reports.wording import without_changes
 
 
 def summary(result: RunResult, folder: Path) -> str:
-    """What was found, how much was seen, and where the map, the change report and the footprint table are."""
+    """What was found, how much was seen, and where map, dossier, change report and footprint table are."""
     span = result.after.name if result.before is None else f"{result.before.name} to {result.after.name}"
     lines = [f"{result.heading}: {span}, as of {result.as_of}"]
     for state, total in state_totals(result.changes).items():
@@ -32,6 +32,7 @@ def summary(result: RunResult, folder: Path) -> str:
         )
     lines += [
         f"  map              {folder / 'map.html'}",
+        f"  dossier          {folder / 'report.html'}",
         f"  change report    {folder / 'changes.geojson'}",
         f"  footprint table  {folder / 'footprint.csv'}",
     ]

@@ -111,7 +111,8 @@ def _symbol(number: int, colour: str, kind: str, pale: bool) -> str:
     return (
         f'<symbol type="{kind}" name="{number}" alpha="1" clip_to_extent="1" force_rhr="0">'
         + (_by_confidence() if pale else "")
-        + f'<layer class="{shape}" enabled="1" locked="0" pass="0"><Option type="Map">{options}</Option></layer></symbol>'
+        + f'<layer class="{shape}" enabled="1" locked="0" pass="0"><Option type="Map">{options}</Option></layer>'
+        + "</symbol>"
     )
 
 
