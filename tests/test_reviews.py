@@ -325,7 +325,7 @@ def test_labels_of_a_sample_are_no_review_and_never_train(run_dir, tmp_path):
         read_ground(path)
     feature = {"type": "Feature", "geometry": {"type": "Point", "coordinates": [16, 4]}}
     feature["properties"] = {"class": "bare", "date": "2021-03-24"}
-    for head in ({"role": "reference sample"}, {"labels": LABELS["labels"]}, {"format": "placerwatch labels 1"}):
+    for head in ({"role": "reference sample"}, {"format": "placerwatch labels 1"}):
         path.write_text(json.dumps({"type": "FeatureCollection", **head, "features": [feature]}))
         with pytest.raises(BadInput, match="reference sample"):
             read_ground(path)
