@@ -215,7 +215,7 @@ def test_an_earlier_period_shows_its_pictures_and_what_its_sites_were(page):
     page.keyboard.press("ArrowLeft")
     assert page.get_attribute("body", "data-period") == "2019-dry"
     assert page.inner_text("#pw-when") == "2019-dry 1 Dec 2018 – 31 Mar 2019"
-    assert page.inner_text("#pw-then").startswith("1 of 4 sites seen were disturbed")
+    assert page.inner_text("#pw-then").endswith("1 of 4 sites seen were disturbed")
     page.keyboard.press("n")
     assert page.inner_text(".pw-history tr:nth-child(1)").split() == ["2019-dry", "0.00", "ha"]
 

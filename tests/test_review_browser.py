@@ -11,15 +11,14 @@ import pytest
 from pipeline.areas.lattice import Tile
 from pipeline.disturbance.drawing import read_ground
 from pipeline.errors import BadInput
-from pipeline.footprint.design import Design, Period, Point, Run, Settings, Stratum, Training, seal
 from pipeline.footprint.reference import read_references
-from pipeline.footprint.training_ground import centres
 from pipeline.imagery.scene import NODATA
 from pipeline.reports.language import Language
 from pipeline.reports.sample_page import SIDE_PX, window, write_sample_page
 from pipeline.runs.reviewing import import_reviews
 from tests.browser import launched, needs_browser, saved, serious, visit, wait_until
-from tests.reports_run import AFTER, BEFORE, TILE, composite, make_result, write_run
+from tests.reports_run import TILE, composite, make_result, write_run
+from tests.sample_design import made_up_design
 
 pytestmark = needs_browser
 HOSTILE = "</script><script>window.hacked=1</script> \u202eמשה 💎 ' \" <img src=x onerror=window.hacked=1>\n"
@@ -154,77 +153,6 @@ def test_a_browser_that_keeps_nothing_says_so_and_the_file_is_saved_and_opened_a
 
 
 # ---- the page of a sample
-
-
-def made_up_design() -> Design:
-    """Three points on the tile of the made-up run, the first in its north-west corner."""
-    top, left = TILE.origin_px
-    places = [(top, left), (top + 260, left + 255), (top + 400, left + 330)]
-    points = []
-    for number, (row, col) in enumerate(places, start=1):
-        lon, lat = centres(TILE.epsg, np.array([row]), np.array([col]))[0].tolist()
-        stratum = "new" if number == 2 else "rest"
-        points.append(
-            Point(
-                sample_id=f"abcdef-{number:04d}",
-                stratum=stratum,
-                before="other",
-                after="workings" if stratum == "new" else "other",
-                zone=0,
-                epsg=TILE.epsg,
-                row=row,
-                col=col,
-                lon=round(lon, 6),
-                lat=round(lat, 6),
-            )
-        )
-    strata = [
-        Stratum(
-            name=name,
-            title=title,
-            pixels=1000,
-            area_ha=10.0,
-            weight=0.5,
-            cell_m2=(100.0, 100.0),
-            points=count,
-            pool=1000,
-            spacing_m=10,
-            inclusion_probability=0.001,
-            zones_ha=None,
-        )
-        for name, title, count in (("new", "mapped as new workings", 1), ("rest", "all other ground", 2))
-    ]
-    spans = [Period(name=p.name, start=p.start, end=p.end) for p in (BEFORE, AFTER)]
-    run = Run(programme="carnot", run_id="r1", as_of="2021-04-15", hashes={}, before=spans[0], after=spans[1])
-    settings = Settings(
-        seed=0,
-        buffer_m=100.0,
-        min_distance_m=0.0,
-        drainage=None,
-        allocation="neyman",
-        size=3,
-        floor=1,
-        target="new",
-        target_se_ha=None,
-        expected_shares={},
-    )
-    parts = {
-        "format": "placerwatch sample design 1",
-        "sample_file": "s.geojson",
-        "run": run,
-        "settings": settings,
-        "training": Training(model="default", known=True, places=0),
-        "area_ha": 20.0,
-        "left_out_ha": {},
-        "zones": None,
-        "closest_m": None,
-        "expected_se_ha": 0.0,
-        "notes": (),
-        "strata": tuple(strata),
-        "points": tuple(points),
-        "sha256": "",
-    }
-    return Design(**parts | {"sha256": seal(Design.model_construct(**parts))})
 
 
 @pytest.fixture(scope="module")

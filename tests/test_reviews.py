@@ -28,6 +28,7 @@ from pipeline.runs.reviewing import import_reviews
 from tests.reports_dossier import five_zones
 from tests.reports_folder import make_run_dir
 from tests.reports_run import make_result, write_run
+from tests.sample_design import made_up_design
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 MORNING, NOON = "2021-04-20T09:00:00Z", "2021-04-20T12:00:00Z"
@@ -324,7 +325,7 @@ def test_labels_of_a_sample_are_no_review_and_never_train(run_dir, tmp_path):
         read_ground(path)
     feature = {"type": "Feature", "geometry": {"type": "Point", "coordinates": [16, 4]}}
     feature["properties"] = {"class": "bare", "date": "2021-03-24"}
-    for head in ({"role": "reference sample"}, {"labels": LABELS["labels"]}, {"format": "placerwatch labels 1"}):
+    for head in ({"role": "reference sample"}, {"format": "placerwatch labels 1"}):
         path.write_text(json.dumps({"type": "FeatureCollection", **head, "features": [feature]}))
         with pytest.raises(BadInput, match="reference sample"):
             read_ground(path)
@@ -361,6 +362,18 @@ def test_agreed_changes_become_labels_that_train_reads(run_dir, tmp_path):
         (0, "2021-03-24", "rejected by KM: chg-0001"),
         (2, "2021-03-24", "confirmed by KM: chg-0002"),
     ]
+
+
+def test_labels_keep_away_from_the_points_of_a_sample(run_dir, tmp_path):
+    rejected = [decision(f"chg-000{number}", "rejected") for number in (1, 2, 3, 4)]
+    import_reviews(run_dir, [review(run_dir, "KM", *rejected)])
+    (tmp_path / "s.design.json").write_text(made_up_design().to_json())
+    found = export_labels(run_dir, tmp_path / "labels.geojson", [tmp_path / "s.design.json"])
+    # Two of the points lie on sites 2 and 4; site 3 begins less than 700 m from the latter, site 1 a kilometre off.
+    assert found.left_out == {"near a point of a sample": 3, "unreviewed": 1}
+    assert [item.note for item in read_ground(tmp_path / "labels.geojson")] == ["rejected by KM: chg-0001"]
+    told = CliRunner().invoke(app, ["review", "labels", str(run_dir), "--out", str(tmp_path / "all.geojson")])
+    assert "4 labels of class other" in told.stdout
 
 
 def test_labels_from_altered_or_absent_reviews_are_refused(run_dir, tmp_path):

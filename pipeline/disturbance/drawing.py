@@ -127,8 +127,7 @@ def read_ground(path: Path) -> tuple[Ground, ...]:
 def _is_sample(path: Path) -> bool:
     """Whether a GeoJSON file that could be read says of itself that it is a sample, or labels of one."""
     document = json.loads(path.read_bytes().decode("utf-8-sig"))
-    told = document.get("role"), str(document.get("format")).startswith(SAMPLE_FORMAT), "labels" in document
-    return told[0] == REFERENCE_ROLE or any(told[1:])
+    return document.get("role") == REFERENCE_ROLE or str(document.get("format")).startswith(SAMPLE_FORMAT)
 
 
 def _is_reference(feature: Any) -> bool:

@@ -36,6 +36,14 @@ const drawing = (scene) => {
     _destroyContainer() { this._container.remove(); },
     _draw() {},
     _redraw() {},
+    // A margin is drawn beyond the view: while the view stays in it, there is nothing to do.
+    _update() {
+      const seen = scene.map.getPixelBounds(), origin = scene.map.getPixelOrigin();
+      if (this._origin && this._origin.equals(origin) && this._zoom === scene.map.getZoom()
+        && this._bounds.contains(L.bounds(seen.min.subtract(origin), seen.max.subtract(origin)))) return;
+      this._origin = origin;
+      L.Canvas.prototype._update.call(this);
+    },
     _updatePaths() { if (!this._postponeUpdatePaths && this._bounds) this.paint(); },
     paint() {
       const ctx = this._ctx, scale = 256 * 2 ** this._zoom, origin = scene.map.getPixelOrigin();

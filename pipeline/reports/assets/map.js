@@ -318,8 +318,8 @@ const placerwatch = (() => {
     const seen = facts.sites.observed.filter((row) => row[value] > 0).length;
     const dug = sites.all.filter((i) => siteState(i, value) === "disturbed").length;
     $("pw-then").replaceChildren(...(value === last() ? [t("changes since the period before")]
-      : [t("{dug} of {seen} sites seen were disturbed", {dug, seen}), ...Object.entries(STATE_THEN).map(([name, text]) =>
-        el("span", {class: "pw-key"}, el("i", {class: `pw-then-${name}`}), text()))]));
+      : [...Object.entries(STATE_THEN).map(([name, text]) => el("span", {class: "pw-key"}, el("i", {class: `pw-then-${name}`}), text())),
+        t("{dug} of {seen} sites seen were disturbed", {dug, seen})]));
     document.body.dataset.period = one.name;
     repaint();
     drawPictures();
@@ -415,10 +415,7 @@ const placerwatch = (() => {
     map.on("move zoom resize viewreset", () => aids.drawFrame(frame, shown.grid));
     map.on("moveend", drawPictures);
     // A long drag leaves the drawn margin before it ends.
-    map.on("move", () => {
-      const seen = map.getPixelBounds(), origin = map.getPixelOrigin();
-      if (!ground._bounds.contains(L.bounds(seen.min.subtract(origin), seen.max.subtract(origin)))) for (const one of drawings) one._update();
-    });
+    map.on("move", () => { for (const one of drawings) one._update(); });
     map.on("mousemove", ({latlng}) => { aids.tellPlace(latlng); if (!map.dragging.moving()) box.classList.toggle("pw-hit", !aids.measuring() && ground.under(latlng) !== null); });
     map.on("click", ({latlng}) => {
       if (aids.measuring()) { aids.addMeasured(latlng); return; }

@@ -27,7 +27,7 @@ const notes = (() => {
     return {
       maxText: book.maxText,
       get reviewer() { return kept.reviewer; },
-      set reviewer(text) { kept.reviewer = text.replace(/\s+/g, " ").replace(/\p{C}/gu, "").trim().slice(0, MAX_NAME); keep(); },
+      set reviewer(text) { kept.reviewer = text.replace(/\s+/g, " ").replace(/\p{C}|^_+/gu, "").trim().slice(0, MAX_NAME); keep(); },
       get blocked() { return blocked; },
       get unsaved() { return unsaved; },
       get remind() { return blocked && unsaved >= REMIND_AFTER; },
