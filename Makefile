@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: demo test bench soak accuracy train train-default lock clean
+.PHONY: demo test bench screenshots soak accuracy train train-default lock clean
 
 demo: .venv/run.ok
 	$(BIN)/placerwatch run configs/demo.yaml
@@ -15,9 +15,14 @@ test: .venv/dev.ok
 
 bench: .venv/dev.ok
 	$(BIN)/python -m benchmarks.tile
+	$(BIN)/python -m benchmarks.map
 	$(BIN)/python -m benchmarks.fetching
 
-# Whole runs under 100 schedules of faults a route; ten minutes and more.
+# Pictures of the map and of review for the docs, from the demonstration; needs chromium.
+screenshots: .venv/dev.ok
+	$(BIN)/python -m benchmarks.screenshots
+
+# Whole runs under 100 schedules of faults a route, then one archive through every source; about a quarter of an hour.
 soak: .venv/dev.ok
 	$(BIN)/python -m benchmarks.soak
 	$(BIN)/python -m benchmarks.sources

@@ -274,7 +274,30 @@ class Footprint(_Section):
 class Reports(_Section):
     """What is written for people."""
 
-    max_chips: int = Field(default=60, ge=0, le=1000, description="changed places with pictures, largest first")
+    max_chips: int = Field(default=300, ge=0, le=1000, description="changed places with pictures, largest first")
+    languages: tuple[str, ...] = Field(
+        default=("en",), min_length=1, max_length=8, description="of map and report; the first has the plain file names"
+    )
+
+    @field_validator("languages")
+    @classmethod
+    def _known(cls, codes: tuple[str, ...]) -> tuple[str, ...]:
+        from pipeline.reports.language import languages  # reports rest on this module
+
+        known = languages()
+        if unknown := [code for code in codes if code not in known]:
+            raise ValueError(f"no language {unknown[0][:20]!r}; choose from {', '.join(known)}")
+        if len(set(codes)) < len(codes):
+            raise ValueError("a language stands twice")
+        return codes
+
+
+class Release(_Section):
+    """What `placerwatch report --release public` shows."""
+
+    grid_km: float = Field(default=5.0, ge=1, le=100, description="side of the cells that stand for places")
+    delay_days: int = Field(default=180, ge=0, le=3660, description="nothing is shown that was observed later")
+    withhold: tuple[str, ...] = Field(default=(), description="ids of sites, changes and zones that are never shown")
 
 
 class Run(_Section):
@@ -310,6 +333,7 @@ class Config(_Section):
     layers: tuple[LayerConfig, ...] = Field(default=(), description="files of units to tell the footprint by")
     footprint: Footprint = Field(default_factory=Footprint)
     reports: Reports = Field(default_factory=Reports)
+    release: Release = Field(default_factory=Release)
     run: Run = Field(default_factory=Run)
 
     @model_validator(mode="after")

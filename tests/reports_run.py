@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import date
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import shapely
@@ -11,10 +14,13 @@ from scipy import ndimage
 
 from pipeline.areas.area import Area, Status
 from pipeline.areas.lattice import TILE_PX, Tile, to_lonlat
+from pipeline.change.register import Register
 from pipeline.change.site import Site, SiteChange, SitePeriod
 from pipeline.config import Period
 from pipeline.footprint import Footprint, FootprintRow
+from pipeline.reports import changes_geojson, sites_geojson, write_map, write_register
 from pipeline.reports.result import RunResult
+from pipeline.runs.manifest import hash_outputs
 
 TILE = Tile(32633, 117, 105)
 BEFORE = Period(name="2020-dry", start=date(2019, 12, 1), end=date(2020, 3, 31))
@@ -69,6 +75,7 @@ def _polygon(mask: np.ndarray, tile: Tile) -> shapely.Geometry:
     )
 
 
+@lru_cache(maxsize=8)
 def composite(tile: Tile, period: str) -> np.ndarray | None:
     """Savanna, a river in its gallery forest, the sites, and a cloud that was never lifted in the last period."""
     if tile != TILE:
@@ -89,6 +96,8 @@ def composite(tile: Tile, period: str) -> np.ndarray | None:
     texture = ndimage.gaussian_filter(rng.standard_normal(kind.shape), 1.2) * 0.35 + rng.normal(0, 0.04, kind.shape)
     pixels = np.moveaxis(_SPECTRA[kind], -1, 0) * (1 + texture)
     planes = np.clip(pixels, 1, 10_000).astype(np.uint16)
+    if period not in (BEFORE.name, AFTER.name):
+        return planes // 2
     if period == AFTER.name:
         planes[:, np.hypot(y - 122, x - 215) < 16] = 65535
     return planes
@@ -191,3 +200,29 @@ def make_result(**changed: object) -> RunResult:
         composite_of=composite,
     )
     return replace(result, **changed)
+
+
+def make_three_periods() -> RunResult:
+    """The same with an earlier period, in which one of the sites was worked, three were not and one was not seen."""
+    result = make_result()
+    first = Period(name="2019-dry", start=date(2018, 12, 1), end=date(2019, 3, 31))
+    sites = []
+    for site in result.sites:
+        unseen, worked = site.site_id == "site-0003", site.site_id == "site-0004"
+        state = SitePeriod(first.name, 0.6 if worked else 0.0, 0.0, 0.0 if unseen else 1.0, None, 4, date(2019, 3, 2))
+        sites.append(replace(site, periods=(state, *site.periods)))
+    return replace(result, periods=(first, *result.periods), sites=tuple(sites))
+
+
+def write_run(home: Path, result: RunResult) -> Path:
+    """The folder of a run with its change report, sites and map, and the programme's register; returns the run's."""
+    folder = home / "runs" / result.run_id
+    folder.mkdir(parents=True)
+    (folder / "changes.geojson").write_text(changes_geojson(result), encoding="utf-8")
+    (folder / "sites.geojson").write_text(sites_geojson(result), encoding="utf-8")
+    write_map(result, folder / "map.html")
+    manifest = {"programme": result.programme, "run_id": result.run_id, "as_of": result.as_of.isoformat()}
+    manifest |= {"outcome": "complete", "exit_code": 0, "counts": {}, "failed": [], "not_observed": [], "tasks": []}
+    (folder / "run.json").write_text(json.dumps(manifest | {"outputs": hash_outputs(folder)}))
+    write_register(home / "register.gpkg", Register())
+    return folder

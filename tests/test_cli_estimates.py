@@ -78,9 +78,14 @@ def test_a_sample_says_what_was_drawn_and_what_comes_next(folder, drawn):
     assert "260 points drawn" in drawn.stdout
     assert "there is no drainage corridor" in drawn.stdout
     assert (
-        "placerwatch estimate outputs/seam/latest --reference LABELS.csv --sample review/s.design.json" in drawn.stdout
+        "placerwatch estimate outputs/seam/latest --reference LABELS.json --sample review/s.design.json" in drawn.stdout
     )
-    assert {path.name for path in (folder / "review").iterdir()} >= {"s.geojson", "s.labels.csv", "s.design.json"}
+    assert {path.name for path in (folder / "review").iterdir()} >= {
+        "s.geojson",
+        "s.labels.csv",
+        "s.design.json",
+        "s.review.html",
+    }
 
 
 def test_a_sample_is_never_overwritten_and_the_same_elsewhere(folder, drawn):
@@ -91,7 +96,7 @@ def test_a_sample_is_never_overwritten_and_the_same_elsewhere(folder, drawn):
         "review", "sample", "outputs/seam/latest", "--out", "twin/s.geojson", *DRAW, "--json", cwd=folder
     )
     assert json.loads(elsewhere.stdout)["files"]["design"] == "twin/s.design.json"
-    for name in ("s.geojson", "s.labels.csv", "s.design.json"):
+    for name in ("s.geojson", "s.labels.csv", "s.design.json", "s.review.html"):
         assert (folder / "twin" / name).read_bytes() == (folder / "review" / name).read_bytes()
 
 

@@ -341,7 +341,8 @@ def test_an_empty_register_has_every_table(tmp_path):
     write_register(path, Register())
     assert read_register(path) == Register()
     reviews = pyogrio.read_dataframe(path, layer="reviews")
-    assert (len(reviews), list(reviews)) == (0, ["site_id", "change_id", "decision", "reviewer", "date", "note"])
+    columns = ["site_id", "change_id", "decision", "reviewer", "date", "note", "class"]
+    assert (len(reviews), list(reviews)) == (0, columns)
 
 
 def test_a_recovered_site_was_previously_active(tmp_path):
@@ -359,7 +360,7 @@ def test_reviews_and_tables_of_others_are_carried_over(register, tmp_path):
     path = tmp_path / "register.gpkg"
     write_register(path, register)
     reviews = pyogrio.read_dataframe(path, layer="reviews")
-    reviews.loc[0] = [A, "", "confirmed", "M. K.", "2025-07-01", "pits"]
+    reviews.loc[0] = [A, "", "confirmed", "M. K.", "2025-07-01", "pits", ""]
     pyogrio.write_dataframe(reviews, path, layer="reviews")
     own = geopandas.read_file(path, layer="points")[["site_id", "geometry"]]
     own.to_file(path, layer="notes")

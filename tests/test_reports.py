@@ -11,9 +11,9 @@ from pipeline.reports.map import map_html
 from tests.reports_run import AFTER, make_result
 
 
-def test_the_summary_names_the_three_files_and_what_was_found() -> None:
+def test_the_summary_names_the_files_and_what_was_found() -> None:
     text = summary(make_result(), Path("outputs/carnot/runs/x"))
-    for name in ("map.html", "changes.geojson", "footprint.csv"):
+    for name in ("map.html", "report.html", "changes.geojson", "footprint.csv"):
         assert str(Path("outputs/carnot/runs/x") / name) in text
     assert "94.2 % of the watched ground was observed in 2021-dry, 91.0 % in both periods" in text
     assert "new" in text
@@ -40,6 +40,7 @@ def test_a_run_that_saw_nothing_finds_nothing_and_says_why() -> None:
 
 def test_disturbed_ground_that_did_not_change_is_not_told_as_none() -> None:
     for text in (summary(with_disturbed(16.4), Path("out")), map_html(with_disturbed(16.4))):
+        text = text.replace("\u00a0", " ")
         assert "No change was found where the ground was seen in both periods; 16.4 ha of disturbed ground are" in text
         assert "No disturbed ground" not in text
 
@@ -47,6 +48,7 @@ def test_disturbed_ground_that_did_not_change_is_not_told_as_none() -> None:
 def test_one_period_has_nothing_to_compare_with_and_says_what_is_disturbed() -> None:
     result = with_disturbed(16.4, periods=(AFTER,))
     for text in (summary(result, Path("out")), map_html(result)):
+        text = text.replace("\u00a0", " ")
         assert "16.4 ha of disturbed ground are on the map of 2021-dry; with one period there is nothing" in text
 
 

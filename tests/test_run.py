@@ -15,6 +15,7 @@ from distributed import LocalCluster
 from pipeline.errors import StoreError
 from pipeline.runs import RunOptions, describe_run, run_programme, verify_run
 from pipeline.runs import store as store_module
+from pipeline.runs.reporting import ReportOptions, report_run
 from tests.scenes import BANDS, dig, ground, write_area, write_scene
 
 # The corner where four tiles meet: column 82, row 101 begin here.
@@ -94,6 +95,9 @@ def test_a_complete_run_ends_with_exit_code_0_and_writes_every_output(clean):
         "footprint.csv",
         "footprint.json",
         "map.html",
+        "report.html",
+        "result.json",
+        "stac",
         "run.json",
         "rasters",
     }
@@ -327,3 +331,24 @@ def test_the_manifest_leads_from_a_change_back_to_its_scenes(clean):
     known = {scene["id"]: scene for scene in clean.manifest["inputs"]["scenes"]}
     assert set(new["scenes"]) == {f"S2A_{day}" for day in BEFORE + AFTER}
     assert all(known[scene]["version"] for scene in new["scenes"])
+
+
+def test_reports_told_again_are_byte_for_byte_those_of_the_run(clean, tmp_path):
+    found = report_run(clean.folder, ReportOptions(out=tmp_path / "again"))
+    assert found.notes == ()
+    assert {"map.html", "report.html", "changes.kmz", "summary.json"} <= set(found.files)
+    for name in set(found.files) - {"SHA256SUMS"}:
+        assert (found.folder / name).read_bytes() == (clean.folder / name).read_bytes(), name
+    assert verify_run(clean.folder) == []
+
+
+def test_the_catalogue_names_every_raster_of_the_run(clean):
+    items = [json.loads(path.read_text()) for path in (clean.folder / "stac").glob("*_*.json")]
+    hrefs = {item["assets"]["data"]["href"].removeprefix("../") for item in items}
+    assert hrefs == {name for name in outputs_of(clean) if name.startswith("rasters/")}
+
+
+def test_the_dossier_names_the_scenes_and_the_key_of_the_run(clean):
+    page = (clean.folder / "report.html").read_text()
+    assert all(f"S2A_{day}" in page for day in BEFORE + AFTER)
+    assert json.loads((clean.folder / "observations.json").read_text())["key"] in page

@@ -178,10 +178,8 @@ def test_elevation_changes_no_map_and_no_report_of_a_model_that_knows_none(plain
     assert keys_of(clean) == keys_of(plain)
     assert load_model("default").evidence == load_model("trees").evidence == ()
     mine, theirs = plain.manifest["outputs"], clean.manifest["outputs"]
-    extra = {
-        "terrain.csv",
-        *(f"rasters/{n}_33N.tif" for n in ("slope", "height-above-drainage", "distance-to-drainage")),
-    }
+    layers = ("slope", "height-above-drainage", "distance-to-drainage")
+    extra = {"terrain.csv", *(f"rasters/{n}_33N.tif" for n in layers), *(f"stac/{n}_33N.json" for n in layers)}
     assert set(theirs) - set(mine) == extra
     for name in ("footprint.csv", "trends.csv", "registration.csv"):
         assert mine[name] == theirs[name]

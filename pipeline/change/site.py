@@ -42,6 +42,7 @@ class Site:
     `geometry` (lon/lat) covers the ground that it held in any period; `zone` indexes the declared zones from 1, 0 is
     unassigned; `state` is that of the last period: "active", "recovered", "not observed" or "merged", then into
     `merged_into`. `parent` is the site on whose ground it came up: it broke off from it, or opened on what it had left.
+    `sites` is how many it stands for: more than one only where a public release tells several as one.
     """
 
     site_id: str
@@ -59,6 +60,7 @@ class Site:
     dated_by: DatedBy = "periods"
     parent: str | None = None
     merged_into: str | None = None
+    sites: int = 1
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class SiteChange:
     `gain_geometry` all newly disturbed pixels, None if there are none. `probability` is the mean over the evidence: the
     gain of new, expanded and reopened sites, else the ground of `geometry`; None where radar alone claims the change,
     which says neither bare nor pond. The dates bound the opening of that
-    ground (docs/change.md); a date is None where no clear look bounds the interval.
+    ground (docs/change.md); a date is None where no clear look bounds the interval. `sites` is as in Site.
     """
 
     change_id: str
@@ -96,6 +98,7 @@ class SiteChange:
     gain_geometry: BaseGeometry | None
     tiles: tuple[Tile, ...]
     dated_by: DatedBy = "periods"
+    sites: int = 1
 
     @property
     def by_radar_alone(self) -> bool:

@@ -27,14 +27,14 @@ SourceOption = Annotated[
 ]
 
 
-def day_of(text: str | None) -> date:
-    """The day that --as-of names, today in UTC without one."""
+def day_of(text: str | None, option: str = "--as-of") -> date:
+    """The day that an option names, today in UTC without one."""
     if text is None:
         return datetime.now(UTC).date()
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise BadInput(f"--as-of {text!r}: expected a day such as 2026-03-31") from None
+        raise BadInput(f"{option} {text!r}: expected a day such as 2026-03-31") from None
 
 
 def print_json(value: Any) -> None:

@@ -5,6 +5,7 @@ Ground is cut into blocks of 480 m of the lattice, so that one patch can be made
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ BLOCK_PX = 48  # as the patches of the shared labels, so that figures by patch c
 MAX_PATCHES = 5000  # 150 kB each
 FIRST_IMAGE = date(2015, 6, 23)  # Sentinel-2A was launched
 REFERENCE_ROLE = "reference sample"  # what the places of `placerwatch review sample` bear
+SAMPLE_FORMAT = "placerwatch labels"  # how the format of what the sample's page saves begins
 SYNONYMS = {"bare workings": "bare", "pond in workings": "pond", "no mining": "other"}
 
 
@@ -104,7 +106,7 @@ def read_ground(path: Path) -> tuple[Ground, ...]:
     problems: list[str] = []
     ground = []
     features = load_features(path)
-    if any(_is_reference(feature) for feature in features):
+    if _is_sample(path) or any(_is_reference(feature) for feature in features):
         raise BadInput(
             f"{path}: holds a reference sample of `placerwatch review sample`; a model that has seen it can no longer "
             "be judged by it. Draw the labels to train with elsewhere"
@@ -120,6 +122,12 @@ def read_ground(path: Path) -> tuple[Ground, ...]:
     if problems:
         raise Problems(f"labels in {path}", problems)
     return tuple(ground)
+
+
+def _is_sample(path: Path) -> bool:
+    """Whether a GeoJSON file that could be read says of itself that it is a sample, or labels of one."""
+    document = json.loads(path.read_bytes().decode("utf-8-sig"))
+    return document.get("role") == REFERENCE_ROLE or str(document.get("format")).startswith(SAMPLE_FORMAT)
 
 
 def _is_reference(feature: Any) -> bool:

@@ -56,7 +56,7 @@ class Label:
 
 @dataclass(frozen=True)
 class Reference:
-    """All labels of a file, in its order, and the SHA-256 of that file."""
+    """All labels of a file, in its order, and the SHA-256 of that file; of several files that over their SHA-256."""
 
     file: str
     sha256: str
@@ -73,18 +73,37 @@ def read_reference(path: Path, ids: Sequence[str], has_before: bool) -> Referenc
 
     A CSV may be separated by commas or semicolons. Raises Problems that names each line at fault, or BadInput.
     """
+    return read_references([path], ids, has_before)
+
+
+def read_references(paths: Sequence[Path], ids: Sequence[str], has_before: bool) -> Reference:
+    """The same of several files together, each of one interpreter or more; raises like `read_reference`."""
+    contents = [_content(path) for path in paths]
+    rows: list[tuple[str, Mapping[str, Any]]] = []
+    for path, content in zip(paths, contents, strict=True):
+        found = _rows(path, content)
+        rows += [(f"{path.name}, {where}", row) for where, row in found] if len(paths) > 1 else found
+    labels = check_labels(rows, ids, has_before, f"labels in {', '.join(map(str, paths))}")
+    hashes = [hashlib.sha256(content).hexdigest() for content in contents]
+    together = hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+    return Reference(", ".join(path.name for path in paths), together, labels)
+
+
+def _content(path: Path) -> bytes:
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise BadInput(f"{path}: is larger than {MAX_FILE_BYTES // 2**20} MiB; that is no table of labels")
-        content = path.read_bytes()
-        text = content.decode("utf-8-sig")
+        return path.read_bytes()
     except OSError as error:
         raise BadInput(f"{path}: cannot be read ({error.strerror}); give the table of labels") from error
+
+
+def _rows(path: Path, content: bytes) -> list[tuple[str, Mapping[str, Any]]]:
+    try:
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadInput(f"{path}: is not UTF-8 text (byte {error.start}); save the table as CSV UTF-8") from error
-    rows = _json_rows(path, text) if path.suffix.lower() == ".json" else _csv_rows(path, text)
-    labels = check_labels(rows, ids, has_before, f"labels in {path}")
-    return Reference(path.name, hashlib.sha256(content).hexdigest(), labels)
+    return _json_rows(path, text) if path.suffix.lower() == ".json" else _csv_rows(path, text)
 
 
 def _csv_rows(path: Path, text: str) -> list[tuple[str, Mapping[str, Any]]]:

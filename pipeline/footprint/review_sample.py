@@ -156,8 +156,9 @@ def describe_design(design: Design, files: Mapping[str, Path], run_dir: Path) ->
         "",
         f"wrote {files['sample']}: for reviewers; it does not tell what the map says",
         f"      {files['labels']}: a copy for each interpreter to fill in ({before}after: workings, other or unsure)",
+        f"      {files['page']}: a page for each interpreter, with pictures; it opens in a browser without a network",
         f"      {files['design']}: strata and map classes; keep it from those who label",
-        "next: put the interpreters' tables into one file, under one header, then",
-        f"      placerwatch estimate {run_dir} --reference LABELS.csv --sample {files['design']}",
+        "next: with the interpreters' files, of the page or the table,",
+        f"      placerwatch estimate {run_dir} --reference LABELS.json --sample {files['design']}",
     ]
     return "\n".join(lines)

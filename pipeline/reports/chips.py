@@ -1,8 +1,8 @@
-"""Pictures of changed places: before and after, in true and in short-wave infrared colour."""
+"""Pictures of changed places in every period, in true and in short-wave infrared colour."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
@@ -58,19 +58,29 @@ class Chip:
     pictures: dict[tuple[str, str], bytes]
 
 
+def most_changed(changes: Iterable[SiteChange]) -> list[SiteChange]:
+    """Changes with most hectares gained or lost first, those that go on unchanged last."""
+    return sorted(changes, key=lambda c: (c.state == "continuing", -max(c.area_gain_ha, c.area_loss_ha), c.change_id))
+
+
 def make_chips(result: RunResult, limit: int) -> tuple[Chip, ...]:
     """Chips of the `limit` places that changed most, those with most hectares gained or lost first."""
-    changes = sorted(
-        result.changes, key=lambda c: (c.state == "continuing", -max(c.area_gain_ha, c.area_loss_ha), c.change_id)
-    )
+    return chips_of(result, most_changed(result.changes)[:limit], [period.name for period in result.periods])
+
+
+def chips_of(result: RunResult, changes: Sequence[SiteChange], periods: Sequence[str]) -> tuple[Chip, ...]:
+    """Chips of some changes in some periods, in the order of the changes."""
     # Neighbouring places share tiles; 24 composites of 3 MB are kept.
     composite_of = lru_cache(maxsize=24)(result.composite_of)
-    periods = [period.name for period in (result.before, result.after) if period is not None]
-    return tuple(_chip(change, periods, composite_of) for change in changes[:limit])
+    chips = {
+        change.change_id: _chip(change, periods, composite_of)
+        for change in sorted(changes, key=lambda c: (c.tiles, c.change_id))
+    }
+    return tuple(chips[change.change_id] for change in changes)
 
 
 def _chip(
-    change: SiteChange, periods: list[str], composite_of: Callable[[Tile, str], NDArray[np.uint16] | None]
+    change: SiteChange, periods: Sequence[str], composite_of: Callable[[Tile, str], NDArray[np.uint16] | None]
 ) -> Chip:
     west, south, east, north = shapely.transform(change.geometry, _to_mercator).bounds
     x, y = (west + east) / 2, (south + north) / 2

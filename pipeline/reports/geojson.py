@@ -52,7 +52,7 @@ def state_totals(changes: Iterable[SiteChange]) -> dict[str, dict[str, float]]:
     for state in STATES:
         members = [change for change in ordered if change.state == state]
         totals[state] = {
-            "sites": len(members),
+            "sites": sum(change.sites for change in members),
             "area_ha": _ha(sum(change.area_ha for change in members)),
             "area_gain_ha": _ha(sum(change.area_gain_ha for change in members)),
             "area_loss_ha": _ha(sum(change.area_loss_ha for change in members)),
@@ -62,7 +62,10 @@ def state_totals(changes: Iterable[SiteChange]) -> dict[str, dict[str, float]]:
 
 def _radar_totals(changes: Iterable[SiteChange]) -> dict[str, float]:
     claims = sorted((c for c in changes if c.by_radar_alone), key=lambda change: change.change_id)
-    return {"radar_only_sites": len(claims), "radar_only_ha": _ha(sum(claim.area_ha for claim in claims))}
+    return {
+        "radar_only_sites": sum(claim.sites for claim in claims),
+        "radar_only_ha": _ha(sum(claim.area_ha for claim in claims)),
+    }
 
 
 def geometry_json(geometry: BaseGeometry) -> dict[str, Any] | None:
@@ -130,6 +133,11 @@ def _collection(result: RunResult, own: Mapping[str, Any], features: Sequence[Ma
         "limits": list(result.limits),
         **own,
     }
+    return collection_text(head, features)
+
+
+def collection_text(head: Mapping[str, Any], features: Sequence[Mapping[str, Any]]) -> str:
+    """A feature collection as the reports write it, from its other members and its features."""
     # A member and a feature a line: readable, and a text comparison of two runs shows what differs.
     members = [f"{json.dumps(key)}: {_dump(value)}" for key, value in head.items()]
     lines = ",\n".join(_dump(feature) for feature in features)
@@ -168,7 +176,7 @@ def _change(result: RunResult, change: SiteChange) -> dict[str, Any]:
             "observed_share": _share(change.observed_share),
             "sensors": sorted(change.sensors),
             "scenes": _change_scenes(result, change, names),
-            **_place(result, change.zone, change.sites_within_1km),
+            **_place(result, change),
         },
     }
 
@@ -199,7 +207,7 @@ def _site(result: RunResult, site: Site) -> dict[str, Any]:
             "scenes": _scenes(result, site.tiles, [period.name for period in result.periods]),
             "parent": site.parent,
             "merged_into": site.merged_into,
-            **_place(result, site.zone, site.sites_within_1km),
+            **_place(result, site),
         },
     }
 
@@ -217,18 +225,21 @@ def _site_period(period: SitePeriod) -> dict[str, Any]:
     }
 
 
-def _place(result: RunResult, zone_index: int, sites_within_1km: int) -> dict[str, Any]:
+def _place(result: RunResult, told: Site | SiteChange) -> dict[str, Any]:
     """Properties that every feature ends with: its zone, its neighbours, what is not known, its review."""
-    zone = result.zone(zone_index)
+    zone = result.zone(told.zone)
+    review = result.reviews.get(told.change_id if isinstance(told, SiteChange) else told.site_id)
     return {
         "zone_id": zone.zone_id if zone else None,
         "zone_name": zone.name if zone else "unassigned",
         "zone_status": zone.status_at(result.as_of) if zone else None,
         "boundary_vintage": (zone.boundary_vintage or None) if zone else None,
-        "sites_within_1km": sites_within_1km,
+        "sites_within_1km": told.sites_within_1km,
         "commodity": "unknown",
-        "review": {"state": "unreviewed", "reviewer": None, "date": None},
+        "review": review.as_property() if review else {"state": "unreviewed", "reviewer": None, "date": None},
         "release": result.release,
+        # In a public release a feature is a cell, and stands for all the sites in it.
+        **({"sites": told.sites} if result.release == "public" else {}),
     }
 
 

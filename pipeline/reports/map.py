@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
@@ -11,66 +10,73 @@ from pathlib import Path
 from typing import Any
 
 import folium
-import jinja2
 from branca.element import Element, Figure, MacroElement
 from folium.map import Layer
 from folium.template import Template
-from folium.utilities import JsCode
 
+from pipeline.errors import BadInput
 from pipeline.reports.chips import RENDERINGS, Chip, make_chips
-from pipeline.reports.geojson import change_features, geometry_json, state_totals
+from pipeline.reports.geojson import change_features, state_totals
+from pipeline.reports.language import ENGLISH, Language
 from pipeline.reports.leaflet import asset, leaflet
-from pipeline.reports.result import STATES, RunResult
+from pipeline.reports.map_data import CHIP_FOLDER, chip_files, map_data
+from pipeline.reports.page import MAX_PAGE_BYTES, json_block, policy, render, scripts, write_page
+from pipeline.reports.result import RunResult
+from pipeline.reports.reviews import Review
+from pipeline.reports.wording import limits, meaning, without_changes
 
-# Okabe and Ito (2008): told apart by people with any of the common colour deficiencies.
-STATE_COLOURS = {
-    "new": "#D55E00",
-    "expanded": "#E69F00",
-    "reopened": "#CC79A7",
-    "continuing": "#0072B2",
-    "recovered": "#009E73",
-}
-_MEANING = {
-    "new": "disturbed now, not before",
-    "expanded": "disturbed before, and larger now",
-    "reopened": "disturbed, recovered, disturbed again",
-    "continuing": "disturbed before and now, no larger",
-    "recovered": "disturbed before, seen undisturbed now",
-}
 _OSM = "https://tile.openstreetmap.org/{z}/{x}/{y}.png"
-# Only the optional background may be asked of the network.
-_POLICY = (
-    "default-src 'none'; img-src data: https://tile.openstreetmap.org; "
-    "style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-)
+_OSM_HOST = "https://tile.openstreetmap.org"
+# The figures of a model card's sentence (wording.LIMITS) that say most in least words.
+_MEASURED = re.compile(r"of patches of 480 m, ([\d.]+) % of those with mining and ([\d.]+) % of those without")
 
 
-def write_map(result: RunResult, path: Path, max_chips: int = 60) -> None:
-    """Write the map of a run as one self-contained page, with pictures of the `max_chips` most changed places.
+def write_map(result: RunResult, path: Path, max_chips: int = 300, language: Language | None = None) -> None:
+    """Write the map of a run as one page, with pictures of the `max_chips` most changed places.
 
-    The bytes depend on the arguments alone. The file appears under its name when it is whole.
+    Where that page would be larger than 60 MiB, its pictures lie in `map_chips` beside it. The bytes depend on the
+    arguments alone. Each file appears under its name when it is whole.
     """
-    page = map_html(result, max_chips)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.part")
-    try:
-        draft.write_text(page, encoding="utf-8", newline="\n")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    write_page(path, *map_page(result, max_chips, language or Language.of(ENGLISH)))
 
 
-def map_html(result: RunResult, max_chips: int = 60) -> str:
+def map_html(result: RunResult, max_chips: int = 300, language: Language | None = None) -> str:
     """The page that `write_map` writes."""
+    return map_page(result, max_chips, language or Language.of(ENGLISH))[0]
+
+
+def map_page(
+    result: RunResult, max_chips: int, language: Language, max_bytes: int = MAX_PAGE_BYTES
+) -> tuple[str, dict[str, bytes]]:
+    """The page, and the pictures that lie beside it where it would be larger than `max_bytes` with them."""
     chips = make_chips(result, max_chips)
-    features = change_features(result)
+    data = map_data(result, change_features(result), chips, language)
+    pictures, page = _inside(result, chips), _page(result, data, language)
+    if len(page) + len(pictures) > max_bytes:
+        data["chips"]["folder"] = CHIP_FOLDER
+        return _page(result, data, language), chip_files(result, chips)
+    # At the end of the page: the map is on the screen before its pictures are read.
+    head, end, tail = page.rpartition("</html>")
+    return head + pictures + end + tail, {}
+
+
+def _inside(result: RunResult, chips: Sequence[Chip]) -> str:
+    blocks = []
+    for number, chip in enumerate(chips):
+        images = [
+            {r.name: b64encode(chip.pictures[period.name, r.name]).decode() for r in RENDERINGS}
+            for period in result.periods
+        ]
+        blocks.append(json_block(f"pw-chip-{number}", images))
+    return "\n".join(blocks)
+
+
+def _page(result: RunResult, data: dict[str, Any], language: Language) -> str:
     fmap = folium.Map(
         location=[0, 0],
         tiles=None,
         prefer_canvas=True,
         control_scale=False,
-        # folium writes code as it is, though its types know only values.
-        renderer=JsCode("L.canvas({tolerance: 6, padding: 0.3})"),  # type: ignore[arg-type]
         max_zoom=18,
         zoom_snap=0.5,
         font_size="14px",
@@ -81,28 +87,34 @@ def map_html(result: RunResult, max_chips: int = 60) -> str:
     figure = fmap.get_root()
     assert isinstance(figure, Figure)
     figure.title = escape(f"{result.heading}, {result.as_of}")
-    _head(figure)
-    figure.html.add_child(_Text(_panel(result, features, chips)), name="panel")
-    figure.html.add_child(_Text(_data(result, features, chips)), name="data")
-    _Plain().add_to(fmap)
-    folium.TileLayer(
+    _head(figure, language, folder=bool(data["chips"]["folder"]))
+    figure.html.add_child(_Text(_panel(result, data, language)), name="panel")
+    figure.html.add_child(_Text(json_block("pw-data", data)), name="data")
+    figure.html.add_child(_Text(_reviews(result.reviews)), name="reviews")
+    plain = _Own("plain", language.text("Plain background"), overlay=False)
+    plain.add_to(fmap)
+    tiles = folium.TileLayer(
         _OSM,
-        name="OpenStreetMap (needs a network)",
+        name=language.text("OpenStreetMap (needs a network)"),
         attr="© OpenStreetMap contributors",
         show=False,
         max_native_zoom=19,
-    ).add_to(fmap)
-    for pane, z_index in (("ground", 330), ("edges", 390)):
+    )
+    tiles.add_to(fmap)
+    for pane, z_index in (("ground", 330), ("unseen", 340), ("pictures", 350), ("changes", 420)):
         folium.map.CustomPane(pane, z_index=z_index, pointer_events=False).add_to(fmap)
-    _areas(result).add_to(fmap)
-    layers = _changes(result, features)
-    for layer in layers.values():
-        layer.add_to(fmap)
+    for name, title in (
+        ("areas", language.text("Declared areas")),
+        ("unseen", language.text("Ground not observed")),
+        ("pictures", language.text("Pictures of the period")),
+        ("grid", language.text("Meridians and parallels")),
+    ):
+        _Own(name, title).add_to(fmap)
     folium.LayerControl(collapsed=True).add_to(fmap)
-    fmap.add_child(_Start(layers))
+    fmap.add_child(_Start(plain, tiles))
     _number(figure)
     page: str = figure.render()
-    return page
+    return page.replace("<html>", f'<html lang="{language.code}">', 1)
 
 
 class _Text(Element):
@@ -115,30 +127,33 @@ class _Text(Element):
         self.text = text
 
 
-class _Plain(Layer):
-    """The plain background: a base layer that draws nothing."""
-
-    _template = Template("{% macro script(this, kwargs) %}var {{ this.get_name() }} = L.layerGroup();{% endmacro %}")
-
-    def __init__(self) -> None:
-        super().__init__(name="Plain background", overlay=False)
-        self._name = "Plain"
-
-
-class _Start(MacroElement):
-    """Hands the map and its layers to the page's own script."""
+class _Own(Layer):
+    """A layer that the page's own script draws, so that folium lists it with the others."""
 
     _template = Template(
         "{% macro script(this, kwargs) %}"
-        "placerwatch.start({{ this._parent.get_name() }}, { "
-        "{% for state, layer in this.layers.items() %}{{ state|tojson }}: {{ layer.get_name() }}, {% endfor %}"
-        "} );{% endmacro %}"
+        "var {{ this.get_name() }} = placerwatch.layer({{ this.key|tojson }});{% endmacro %}"
     )
 
-    def __init__(self, layers: Mapping[str, Layer]) -> None:
+    def __init__(self, key: str, title: str, overlay: bool = True) -> None:
+        super().__init__(name=title, overlay=overlay)
+        self._name = "Own"
+        self.key = key
+
+
+class _Start(MacroElement):
+    """Hands the map and its background layers to the page's own script."""
+
+    _template = Template(
+        "{% macro script(this, kwargs) %}"
+        "placerwatch.background({{ this.tiles.get_name() }}, {{ this.plain.get_name() }});"
+        "placerwatch.start({{ this._parent.get_name() }});{% endmacro %}"
+    )
+
+    def __init__(self, plain: Layer, tiles: Layer) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._name = "Start"
-        self.layers = layers
+        self.plain, self.tiles = plain, tiles
 
 
 def _number(figure: Figure) -> None:
@@ -149,14 +164,17 @@ def _number(figure: Figure) -> None:
         queue.extend(element._children.values())
 
 
-def _head(figure: Figure) -> None:
-    figure.header.add_child(_Text(f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'), index=0)
+def _head(figure: Figure, language: Language, folder: bool) -> None:
+    # Pictures beside the page are files of the same folder, or of the server that hands the page out.
+    beside = ("'self'", "file:") if folder else ()
+    figure.header.add_child(_Text(policy(*beside, _OSM_HOST)), index=0)
     notice = asset("leaflet-licence.txt")
     for name, text in (
         ("leaflet_js", f"<!-- Leaflet 1.9.3\n{notice}-->\n<script>{leaflet('leaflet.js')}</script>"),
         ("leaflet_css", f"<style>{_without_images(leaflet('leaflet.css'))}</style>"),
-        ("map_css", f"<style>{asset('map.css')}</style>"),
-        ("map_js", f"<script>{asset('map.js')}</script>"),
+        ("map_css", f"<style>{asset('page.css')}{asset('map.css')}</style>"),
+        ("language_js", language.script()),
+        ("map_js", scripts("parts.js", "earth.js", "notes.js", "shapes.js", "drawing.js", "tools.js", "map.js")),
     ):
         figure.header.add_child(_Text(text), name=name)
 
@@ -166,134 +184,41 @@ def _without_images(css: str) -> str:
     return re.sub(r"url\([^)]*\)", "none", css)
 
 
-def _areas(result: RunResult) -> folium.GeoJson:
-    rows = {row.zone_id: row for row in result.footprint.of() if row.period == result.after.name}
-    features = []
-    for area in result.areas:
-        row = rows.get(area.zone_id)
-        properties = {
-            "name": area.name,
-            "zone_id": area.zone_id,
-            "role": area.role,
-            "status": area.status_at(result.as_of) if area.role == "zone" else "",
-            "vintage": area.boundary_vintage,
-            "source": area.boundary_source,
-            "disturbed_ha": row.disturbed_ha if row else None,
-            "watched_ha": row.watched_ha if row else None,
-            "observed_share": row.observed_share if row else None,
-        }
-        features.append(
-            {
-                "type": "Feature",
-                "id": area.zone_id,
-                "geometry": geometry_json(area.geometry),
-                "properties": properties,
-            }
-        )
-    return folium.GeoJson(
-        {"type": "FeatureCollection", "features": features},
-        name="Declared areas",
-        style_function=_area_style,
-        on_each_feature=JsCode("placerwatch.area"),
-    )
-
-
-def _area_style(feature: Mapping[str, Any]) -> dict[str, Any]:
-    zone = feature["properties"]["role"] == "zone"
-    return {
-        "color": "#37474f" if zone else "#78909c",
-        "weight": 1.8 if zone else 1.2,
-        "dashArray": "" if zone else "2 5",
-        "fillOpacity": 0,
-    }
-
-
-def _changes(result: RunResult, features: Sequence[dict[str, Any]]) -> dict[str, folium.GeoJson]:
-    gains = {
-        change.change_id: geometry_json(change.gain_geometry)
-        for change in result.changes
-        if change.state == "expanded" and change.gain_geometry is not None
-    }
-    layers: dict[str, folium.GeoJson] = {}
-    for state in STATES:
-        members: list[dict[str, Any]] = []
-        for feature in features:
-            if feature["properties"]["state"] != state or feature["geometry"] is None:
-                continue
-            shown = {key: value for key, value in feature["properties"].items() if key != "scenes"}
-            members.append({**feature, "properties": {**shown, "part": "site"}})
-            if gain := gains.get(feature["id"]):
-                part = {"change_id": feature["id"], "state": state, "part": "gain"}
-                members.append({"type": "Feature", "id": f"{feature['id']}-gain", "geometry": gain, "properties": part})
-        swatch = f'<i class="pw-swatch pw-{state}"></i>'
-        count = sum(member["properties"]["part"] == "site" for member in members)
-        layers[state] = folium.GeoJson(
-            {"type": "FeatureCollection", "features": members},
-            name=f"{swatch} {state} ({count})",
-            style_function=_change_style,
-            on_each_feature=JsCode("placerwatch.change"),
-            smooth_factor=0.5,
-        )
-    return layers
-
-
-def _change_style(feature: Mapping[str, Any]) -> dict[str, Any]:
-    properties = feature["properties"]
-    state, gain = properties["state"], properties["part"] == "gain"
-    return {
-        "color": STATE_COLOURS[state],
-        "weight": 1 if gain else 2,
-        "dashArray": "5 4" if state == "recovered" else "",
-        "fillColor": STATE_COLOURS[state],
-        "fillOpacity": 0.4 if gain else 0.12,
-    }
-
-
-def _panel(result: RunResult, features: Sequence[Mapping[str, Any]], chips: Sequence[Chip]) -> str:
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    return environment.from_string(asset("panel.html")).render(
+def _panel(result: RunResult, data: dict[str, Any], language: Language) -> str:
+    return render(
+        "panel.html",
+        language,
         result=result,
         totals=state_totals(result.changes),
-        meaning=_MEANING,
-        pictured=len(chips),
-        changed=len(features),
+        meaning={state: meaning(language, state) for state in data["colours"]},
+        without_changes=without_changes(language, result),
+        limits=limits(language, result.limits),
+        measured=_measured(language, result.limits),
+        zones=[(number, zone["name"]) for number, zone in enumerate(data["zones"]) if zone["role"] == "zone"],
+        last=len(result.periods) - 1,
     )
 
 
-def _data(result: RunResult, features: Sequence[Mapping[str, Any]], chips: Sequence[Chip]) -> str:
-    pictures = {}
-    for chip in chips:
-        west, south, east, north = (round(degrees, 7) for degrees in chip.bounds)
-        images = {
-            key: {
-                rendering.name: "data:image/png;base64,"
-                + b64encode(chip.pictures[period.name, rendering.name]).decode()
-                for rendering in RENDERINGS
-            }
-            for key, period in (("before", result.before), ("after", result.after))
-            if period is not None
-        }
-        pictures[chip.change_id] = {"bounds": [[south, west], [north, east]], "side_m": round(chip.side_m), **images}
-    periods = {
-        key: {"name": period.name, "start": period.start.isoformat(), "end": period.end.isoformat()}
-        for key, period in (("before", result.before), ("after", result.after))
-        if period is not None
-    }
-    data = {
-        "as_of": result.as_of.isoformat(),
-        "periods": periods,
-        "colours": STATE_COLOURS,
-        "order": [chip.change_id for chip in chips],
-        "pictures": pictures,
-        "bounds": _bounds(result),
-        "changes": len(features),
-    }
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
-    return f'<script type="application/json" id="pw-data">{text}</script>'
+def _measured(language: Language, sentences: Sequence[str]) -> str:
+    """What of the limits was measured, short enough for the line that is always in view."""
+    for sentence in sentences:
+        if found := _MEASURED.search(sentence):
+            hit, right = (language.share(float(figure) / 100) for figure in found.groups())
+            return language.text(
+                "On ground held out, {hit} of patches with mining and {right} of those without are told rightly.",
+                hit=hit,
+                right=right,
+            )
+    return next((line for line in limits(language, sentences) if "%" in line), "")
 
 
-def _bounds(result: RunResult) -> list[list[float]]:
-    """South-west and north-east corner of what is shown first: the changes, or the areas where there are none."""
-    shapes = [change.geometry for change in result.changes] or [area.geometry for area in result.areas]
-    west, south, east, north = zip(*(shape.bounds for shape in shapes), strict=True)
-    return [[min(south), min(west)], [max(north), max(east)]]
+def with_reviews(page: str, reviews: Mapping[str, Review]) -> str:
+    """A page of `write_map` with what reviewers decided; raises BadInput if it has no place for it."""
+    if page.count(_reviews({})) != 1:
+        raise BadInput("the run's map has no place for reviews: it is of an older version; run the programme again")
+    return page.replace(_reviews({}), _reviews(reviews))
+
+
+def _reviews(reviews: Mapping[str, Review]) -> str:
+    by_change = {review.change_id: review.as_json() for review in reviews.values()}
+    return json_block("pw-reviews", dict(sorted(by_change.items())))

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import tempfile
 import zlib
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
@@ -21,6 +22,7 @@ from pipeline.change.register import Entry, Register
 from pipeline.change.register_tables import Row, register_tables
 from pipeline.errors import BadInput, StoreError
 from pipeline.footprint import FootprintRow
+from pipeline.reports import qgis
 
 _APPLICATION_ID = 0x47504B47  # "GPKG", by the standard
 _RECORD_BYTES = 2**30  # of one run, unpacked
@@ -67,7 +69,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("number", "sites"), _COUNT),
         **dict.fromkeys(("periods", "model", "generated_by", "key", "sha256"), _TEXT),
     },
-    "reviews": dict.fromkeys(("site_id", "change_id", "decision", "reviewer", "date", "note"), _TEXT),
+    "reviews": dict.fromkeys(("site_id", "change_id", "decision", "reviewer", "date", "note", "class"), _TEXT),
 }
 _SHAPES = {"sites": "MultiPolygon", "points": "Point", "events": "Point"}
 _RECORDS = "run_records"
@@ -133,14 +135,17 @@ def _entry(path: Path, sha256: Any, number: Any, packed: Any) -> Entry:
     return Entry(record, number)
 
 
-def write_register(path: Path, register: Register) -> None:
+def write_register(path: Path, register: Register, reviews: Sequence[Row] = ()) -> None:
     """Write a register under a temporary name, read it back, then give it its name.
 
-    Tables of others in the file that is replaced, reviews and QGIS styles among them, are carried over. Raises
-    BadInput if that file is no register, StoreError if it is open elsewhere or the new one cannot be written.
+    Tables of others in the file that is replaced, reviews and QGIS styles among them, are carried over; `reviews` take
+    the place of what the same reviewers said of the same changes. Raises BadInput if that file is no register,
+    StoreError if it is open elsewhere or the new one cannot be written.
     """
     path = path.resolve()  # a link to a shared register stays one
     kept = _kept(path)
+    if reviews:
+        kept["reviews"] = _with_reviews(kept.get("reviews"), reviews)
     for name in sorted(kept.keys() & COLUMNS.keys() - {"reviews"}):
         del kept[name]
     try:
@@ -168,6 +173,19 @@ def _kept(path: Path) -> dict[str, pd.DataFrame]:
     names = sorted(str(name) for name, _ in pyogrio.list_layers(path) if name not in own)
     tables = {name: pyogrio.read_dataframe(path, layer=name) for name in names}
     return {name: table for name, table in tables.items() if len(table.columns)}
+
+
+def _with_reviews(known: pd.DataFrame | None, rows: Sequence[Row]) -> pd.DataFrame:
+    """The table of reviews with rows added; those of a reviewer that are told anew are left out."""
+    new = _frame(list(rows), COLUMNS["reviews"], shapes=False)
+    if known is None or known.empty:
+        return new
+    told = {(row["change_id"], str(row["reviewer"]).casefold()) for row in rows}
+    stays = [
+        (change, str(reviewer).casefold()) not in told
+        for change, reviewer in zip(known["change_id"], known["reviewer"], strict=True)
+    ]
+    return pd.concat([known[stays], new], ignore_index=True)
 
 
 def _settle(path: Path) -> None:
@@ -198,7 +216,9 @@ def _write(path: Path, register: Register, kept: dict[str, pd.DataFrame]) -> Non
             if name not in kept:
                 _write_table(path, name, _frame(tables[name], columns, shapes=name in _SHAPES))
         for name, table in sorted(kept.items()):
-            _write_table(path, name, table)
+            if name != qgis.TABLE:
+                _write_table(path, name, table)
+        _write_table(path, qgis.TABLE, qgis.layer_styles(kept.get(qgis.TABLE), as_of))
         records = [{"sha256": e.record.sha256, "number": e.number, "record": _pack(e.record)} for e in register.entries]
         columns = {"sha256": _TEXT, "number": _COUNT, "record": _TEXT}
         _write_table(path, _RECORDS, _frame(records, columns, shapes=False))

@@ -14,11 +14,21 @@ from pipeline.areas.area import Area, zones_of
 from pipeline.areas.lattice import Tile
 from pipeline.change.site import Site, SiteChange, State
 from pipeline.config import Period
-from pipeline.footprint import Footprint, FootprintRow
+from pipeline.footprint import Footprint, FootprintRow, Trends
 from pipeline.footprint.areas_by_zone import TOTAL
+from pipeline.reports.reviews import Review
 
 # The order of states in every list, table and legend.
 STATES: tuple[State, ...] = ("new", "expanded", "reopened", "continuing", "recovered")
+
+
+@dataclass(frozen=True)
+class SceneRead:
+    """One scene of the run: its id, the day it was acquired, and its processing baseline where that is known."""
+
+    scene_id: str
+    acquired: date
+    baseline: str = ""
 
 
 @dataclass(frozen=True)
@@ -32,6 +42,11 @@ class RunResult:
     scenes        ids of the scenes read, by tile and period name
     radar_scenes  ids of the Sentinel-1 scenes that the last change was measured with, by tile
     limits        sentences: what the run cannot see, with measured figures
+    trends        the footprint over time, with estimated areas where there are any; None where it was not told
+    scene_list    every optical scene, by day
+    reviews       what reviewers decided, by the id of the change and by that of its site
+    delayed       whether later periods of the run are kept back from a public release
+    key           SHA-256 of all that decides the run's outputs; its first eight digits end the run's id
     composite_of  reflectance x 10 000, (6, 512, 512) in the order of BANDS, NODATA where not observed, of a tile
                   and a period name; None where there is none
     """
@@ -53,6 +68,11 @@ class RunResult:
     composite_of: Callable[[Tile, str], NDArray[np.uint16] | None]
     release: Literal["restricted", "public"] = "restricted"
     radar_scenes: Mapping[Tile, tuple[str, ...]] = field(default_factory=dict)
+    trends: Trends | None = None
+    scene_list: tuple[SceneRead, ...] = ()
+    key: str = ""
+    delayed: bool = False
+    reviews: Mapping[str, Review] = field(default_factory=dict)
 
     @property
     def before(self) -> Period | None:
@@ -73,18 +93,6 @@ class RunResult:
     def watched(self) -> FootprintRow:
         """All watched ground in the last period."""
         return next(row for row in self.footprint.rows[::-1] if row.zone_id == TOTAL)
-
-    @property
-    def without_changes(self) -> str:
-        """What to say where no change is reported: that nothing changed is not that nothing is disturbed."""
-        if not self.watched.observed_share:
-            return f"None of the watched ground was observed in {self.after.name}: nothing can be told of it."
-        if not self.watched.disturbed_ha:
-            return "No disturbed ground was found where the ground was seen."
-        ground = f"{self.watched.disturbed_ha:,.1f} ha of disturbed ground are on the map of {self.after.name}"
-        if self.before is None:
-            return f"{ground}; with one period there is nothing to compare it with."
-        return f"No change was found where the ground was seen in both periods; {ground}."
 
     def zone(self, index: int) -> Area | None:
         """The declared zone of an index; None for 0, unassigned ground."""

@@ -137,6 +137,7 @@ def run_key(
         programme=file.config.programme,
         title=file.config.title,
         reports=file.config.reports,
+        release=file.config.release,
         model=file.config.disturbance.model,
         limits=limits,
         failed=failed,

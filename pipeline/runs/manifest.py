@@ -31,12 +31,14 @@ SCHEMA_VERSION = "1.0"
 MANIFEST = "run.json"
 ROOMS = ("areas", "imagery", "disturbance", "change", "footprint", "reports", "runs")
 _PACKAGES = (
+    "babel",
     "dask",
     "distributed",
     "numba",
     "numpy",
     "odc-geo",
     "onnxruntime",
+    "pyarrow",
     "pyflwdir",
     "pyproj",
     "rasterio",

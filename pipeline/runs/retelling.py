@@ -39,8 +39,8 @@ def retell(run_dir: Path, estimates: Sequence[Path], out: Path | None = None) ->
     folder = out or home.parents[1] / "trends" / str(manifest["run_id"])
     if folder.resolve().is_relative_to(home):
         raise BadInput(f"--out {folder}: lies in the run, which is sealed; give another folder")
-    trends = Trends.from_json(_sealed(run_dir, manifest, "trends.json"))
-    footprint = Footprint.from_json(_sealed(run_dir, manifest, "footprint.json"))
+    trends = Trends.from_json(sealed_text(run_dir, manifest, "trends.json"))
+    footprint = Footprint.from_json(sealed_text(run_dir, manifest, "footprint.json"))
     programme = str(manifest["programme"])
     found = read_area_estimates(estimates, programme, trends)
     try:
@@ -59,7 +59,8 @@ def retell(run_dir: Path, estimates: Sequence[Path], out: Path | None = None) ->
     return Retold(folder, tuple(files), len(found.figures), found.notes)
 
 
-def _sealed(run_dir: Path, manifest: dict[str, Any], name: str) -> str:
+def sealed_text(run_dir: Path, manifest: dict[str, Any], name: str) -> str:
+    """Text of an output of a run; raises BadInput unless it is as the run wrote it."""
     path = run_dir / name
     try:
         if sha256_of(path) != manifest["outputs"].get(name):

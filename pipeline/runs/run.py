@@ -268,7 +268,7 @@ def _write(
     clock: Clock,
 ) -> Finished:
     """Write a run's folder under a temporary name, seal it with its manifest, then give it its name."""
-    result = run_result(work, assembled, run_id, store)
+    result = run_result(work, assembled, run_id, record.key, store)
     runs = home / "runs"
     folder = runs / run_id
     try:
@@ -279,8 +279,8 @@ def _write(
     try:
         draft.chmod(0o755)
         with clock.step("reports"):
-            write_outputs(draft, result, work, assembled, store)
-            write_terrain(draft, result, work, record, store)
+            terrain = write_terrain(draft, result, work, record, store)
+            write_outputs(draft, result, work, assembled, store, terrain)
             write_whole(draft / RECORD, record.to_json().encode())
         manifest = build_manifest(work, assembled.sums, run_id, maps_key, hash_outputs(draft), clock.seconds)
         manifest["register"] = dict(note)
