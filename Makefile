@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: demo test bench screenshots accuracy train train-default lock clean
+.PHONY: demo test bench screenshots soak accuracy train train-default lock clean
 
 demo: .venv/run.ok
 	$(BIN)/placerwatch run configs/demo.yaml
@@ -16,10 +16,15 @@ test: .venv/dev.ok
 bench: .venv/dev.ok
 	$(BIN)/python -m benchmarks.tile
 	$(BIN)/python -m benchmarks.map
+	$(BIN)/python -m benchmarks.fetching
 
 # Pictures of the map and of review for the docs, from the demonstration; needs chromium.
 screenshots: .venv/dev.ok
 	$(BIN)/python -m benchmarks.screenshots
+
+# Whole runs under 100 schedules of faults a route; about ten minutes.
+soak: .venv/dev.ok
+	$(BIN)/python -m benchmarks.soak
 
 accuracy: .venv/dev.ok
 	$(BIN)/python -m benchmarks.accuracy

@@ -28,6 +28,7 @@ from benchmarks.accuracy_simulated_page import Simulated
 from benchmarks.dating import Score as DateScore
 from benchmarks.dating import judge_dates
 from benchmarks.lineage import score_lineage
+from benchmarks.lineage_perfect import score_perfect
 from benchmarks.real_input import AMAZON_AS_OF, BELGIUM_AS_OF, amazon_places, amazon_programme, belgium_programme
 from benchmarks.season import study_season
 from benchmarks.series import study_series
@@ -77,6 +78,7 @@ def study_scenario(scenario: str, work: Path, pictures: Path, reporter: Reporter
         samples=tuple(samples),
         dates=(dates,),
         lineages=(score_lineage(runs, archive),),
+        perfect=(score_perfect(archive),),
         pictures=tuple(picture_failures(run, archive, pairs[-1], pictures)),
     )
 

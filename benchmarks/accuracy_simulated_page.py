@@ -54,6 +54,7 @@ class Simulated:
     samples: tuple[SampleScore, ...] = ()
     dates: tuple[DateScore, ...] = ()
     lineages: tuple[LineageScore, ...] = ()
+    perfect: tuple[LineageScore, ...] = ()
     pictures: tuple[Picture, ...] = ()
 
     def __add__(self, other: Simulated) -> Simulated:
@@ -186,8 +187,9 @@ def simulated_parts(simulated: Simulated) -> list[str]:
         "season complexes nearer to each other than 30 m are one place, and one of several parts may be several sites. "
         "A complex is one-to-one if, in each season, sites on its place hold no complex of another, are no more than "
         "it has parts, and one of them held the place before, once any did; a site is, if all complexes that it holds "
-        "are.",
-        lineage_table(simulated.lineages),
+        "are. A map without fault shows the pixels that are half dug or more and no others: what is wrong "
+        "even then, no classifier would mend.",
+        lineage_table(simulated.lineages, simulated.perfect),
         "What became of complexes that grew together or came apart, and of those dug again.",
         event_table(simulated.lineages),
     ]

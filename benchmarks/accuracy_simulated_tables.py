@@ -9,7 +9,7 @@ from statistics import median
 from benchmarks.accuracy_areas import SampleScore
 from benchmarks.accuracy_simulated import CAUSES, REASONS, SIZES, VERDICTS, Found, MapScore, PairScore, Told
 from benchmarks.dating import Dated, Score
-from benchmarks.lineage import AGAIN, BROKEN, JOINS, RENAMED, SHARED, SPLITS, LineageScore
+from benchmarks.lineage import AGAIN, FAULTS, JOINS, SPLITS, LineageScore
 from benchmarks.tables import interval, per_100, share, table
 
 AT_LEAST_HALF = (2, 3)  # size classes from 0.5 ha
@@ -204,8 +204,8 @@ def _dated(own: Sequence[Dated]) -> list[str]:
     ]
 
 
-def lineage_table(lineages: Sequence[LineageScore]) -> str:
-    """Shares that are one-to-one, and why others are not."""
+def lineage_table(lineages: Sequence[LineageScore], perfect: Sequence[LineageScore]) -> str:
+    """Shares that are one-to-one, and why others are not; `perfect` are those of a map without fault."""
 
     def faults(score: LineageScore, fault: str) -> str:
         return str(sum(fault in own for own in score.wrong.values()))
@@ -214,9 +214,11 @@ def lineage_table(lineages: Sequence[LineageScore]) -> str:
         ["complexes of 0.1 ha or more", *(str(s.complexes) for s in lineages)],
         ["of these on a site in some season", *(str(s.seen) for s in lineages)],
         ["**sites on them that are one-to-one**", *(_of(s.sites_right, s.sites) for s in lineages)],
+        ["these and those whose fault is a merger missed alone", *(_of(s.sites_named, s.sites) for s in lineages)],
+        ["sites one-to-one had the map no fault", *(_of(s.sites_right, s.sites) for s in perfect)],
         ["complexes that are one-to-one", *(_of(s.right, s.seen) for s in lineages)],
         ["strictly so, whatever joined or came apart", *(_of(s.strict, s.seen) for s in lineages)],
-        *([f"not: {fault}", *(faults(s, fault) for s in lineages)] for fault in (SHARED, BROKEN, RENAMED)),
+        *([f"not: {fault}", *(faults(s, fault) for s in lineages)] for fault in FAULTS),
         ["ids of the runs before that the last one has", *(f"{s.kept_ids} of {s.told_ids}" for s in lineages)],
     ]
     return table(("", *(s.scenario for s in lineages)), rows)

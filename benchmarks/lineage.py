@@ -10,6 +10,11 @@ to each other than 30 m by a season are one place in it, a complex of several pa
 
 A site is one-to-one if all complexes that it ever holds are. *Strictly* one-to-one is a complex on one site for life
 that holds no other, whatever the truth says of joins and parts.
+
+More sites than parts are told apart: a complex in pieces, and complexes that the truth has joined while each is still
+on a site, or on as many as its own parts, that holds no other. Both are wrong, for the map missed a merger; but in the
+second no name ever stood for two complexes, nor two names for one. Complexes that joined stay one place, although
+regrowth may part them again: one pair in five archives does.
 """
 
 from __future__ import annotations
@@ -32,6 +37,8 @@ from pipeline.runs.registering import record_of_run
 
 LEAST_HA = 0.1
 SHARED, BROKEN, RENAMED = "a site holds it and another", "more sites than parts", "a new name"
+UNMERGED = "joined another, and each still has its own site"
+FAULTS = (SHARED, BROKEN, UNMERGED, RENAMED)
 JOINS = ("merged that season", "merged in another", "one site before already", "not merged", "not seen apart before")
 SPLITS = ("split that season", "split in another", "several sites before already", "not split", "not seen before")
 AGAIN = ("reopened", "expanded", "held, without an event", "opened under a new name", "first seen", "not seen")
@@ -52,7 +59,8 @@ class Happened:
 class LineageScore:
     """One scenario over all seasons. `wrong` has the faults of each complex that is not one-to-one.
 
-    `complexes` of LEAST_HA or more in some season, `seen` by a site in any; `sites` are those that hold one of these.
+    `complexes` of LEAST_HA or more in some season, `seen` by a site in any; `sites` are those that hold one of these;
+    `sites_named` would be right if a merger that is missed or told late were no fault.
     `again` counts reopened complexes by what the map told, apart by whether LEAST_HA was left (True) before.
     """
 
@@ -63,6 +71,7 @@ class LineageScore:
     wrong: dict[str, tuple[str, ...]] = field(default_factory=dict)
     sites: int = 0
     sites_right: int = 0
+    sites_named: int = 0
     joins: Counter[str] = field(default_factory=Counter)
     splits: Counter[str] = field(default_factory=Counter)
     again: Counter[tuple[str, bool]] = field(default_factory=Counter)
@@ -93,24 +102,37 @@ def score_lineage(runs: Sequence[Path], archive: Path) -> LineageScore:
 
 def held_by(record: RunRecord, run: Path, archive: Path, truth: Truth) -> dict[str, list[frozenset[str]]]:
     """Sites that hold ground of each complex, by season: ground that is dug then, or was and is green again."""
-    names = [period.name for period in record.periods]
-    codes = [code for code, name in truth.causes.items() if name in ("workings", "regrowth")]
-    found: dict[str, list[set[str]]] = {c.name: [set() for _ in names] for c in truth.complexes}
-    for path in sorted((run / "rasters").glob(f"class_{names[-1]}_*.tif")):
+    found: dict[str, list[set[str]]] = {c.name: [set() for _ in record.periods] for c in truth.complexes}
+    names = [site.name for site in record.sites]
+    for path in sorted((run / "rasters").glob(f"class_{record.periods[-1].name}_*.tif")):
         classes, transform, epsg = raster_of(path)
-        held = site_planes(record, epsg, classes.shape, transform)
-        for number, season in enumerate(names):
-            dug, cause = (
-                truth_plane(archive, kind, epsg, season, classes.shape, transform) for kind in ("disturbed", "cause")
-            )
-            held[number, (dug == 0) & ~np.isin(cause, codes)] = -1
-        for c in truth.complexes:
-            place = geometry_mask([project(c.geometry, epsg)], classes.shape, transform, invert=True)
-            for number, season in enumerate(names):
-                if c.opened <= truth.days[season]:
-                    own = np.unique(held[number][place]).tolist()
-                    found[c.name][number].update(record.sites[i].name for i in own if i >= 0)
+        planes = site_planes(record, epsg, classes.shape, transform)
+        enter_held(found, planes, names, archive, truth, epsg, transform)
     return {name: [frozenset(own) for own in seasons] for name, seasons in found.items()}
+
+
+def enter_held(
+    found: Mapping[str, Sequence[set[str]]],
+    planes: NDArray[np.int32],
+    names: Sequence[str],
+    archive: Path,
+    truth: Truth,
+    epsg: int,
+    transform: Affine,
+) -> None:
+    """Add to `found` the names of the sites that hold each complex in one zone; `planes` as of `site_planes`."""
+    shape = planes.shape[1:]
+    codes = [code for code, name in truth.causes.items() if name in ("workings", "regrowth")]
+    held = planes.copy()
+    for number, season in enumerate(truth.seasons):
+        dug, cause = (truth_plane(archive, kind, epsg, season, shape, transform) for kind in ("disturbed", "cause"))
+        held[number, (dug == 0) & ~np.isin(cause, codes)] = -1
+    for c in truth.complexes:
+        place = geometry_mask([project(c.geometry, epsg)], shape, transform, invert=True)
+        for number, season in enumerate(truth.seasons):
+            if c.opened <= truth.days[season]:
+                own = np.unique(held[number][place]).tolist()
+                found[c.name][number].update(names[i] for i in own if i >= 0)
 
 
 def site_planes(record: RunRecord, epsg: int, shape: Sequence[int], transform: Affine) -> NDArray[np.int32]:
@@ -148,11 +170,18 @@ def judge_lineage(truth: Truth, held: Held, events: Sequence[Happened]) -> Linea
         score.strict += len(sites) == 1 and all(own <= {c.name} for site in sites for own in on[site])
     bearing = {site for c in seen for sites in held[c.name] for site in sites}
     score.sites = len(bearing)
-    score.sites_right = sum(not any(name in score.wrong for own in on[site] for name in own) for site in bearing)
+    score.sites_right = _right(bearing, on, score.wrong)
+    worse = {name: own for name, own in score.wrong.items() if own != (UNMERGED,)}
+    score.sites_named = _right(bearing, on, worse)
     _tell_joins(score, truth, held, events)
     _tell_splits(score, truth, held, events)
     _tell_reopened(score, truth, held, events)
     return score
+
+
+def _right(sites: Collection[str], on: Mapping[str, Sequence[set[str]]], wrong: Mapping[str, object]) -> int:
+    """Sites that never hold a complex which is wrong."""
+    return sum(not any(name in wrong for own in on[site] for name in own) for site in sites)
 
 
 def place_of(c: Complex, truth: Truth, season: int) -> frozenset[str]:
@@ -180,11 +209,13 @@ def _faults(c: Complex, truth: Truth, held: Held, on: Mapping[str, Sequence[set[
         if any(not on[site][number] <= place or not set().union(*on[site]) <= for_life for site in own):
             found.add(SHARED)
         if own and len(sites) > parts:
-            found.add(BROKEN)
+            apart = sum(len(held[name][number]) for name in place) == len(sites)
+            whole = all(len(held[name][number]) <= max(by_name[name].parts[season], 1) for name in place)
+            found.add(UNMERGED if apart and whole else BROKEN)
         earlier.update(*(held[name][before] for name in place for before in range(number)))
         if own and earlier and not sites & earlier:
             found.add(RENAMED)
-    return tuple(fault for fault in (SHARED, BROKEN, RENAMED) if fault in found)
+    return tuple(fault for fault in FAULTS if fault in found)
 
 
 def _tell_joins(score: LineageScore, truth: Truth, held: Held, events: Sequence[Happened]) -> None:

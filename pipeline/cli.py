@@ -8,7 +8,7 @@ import warnings
 import typer
 from rasterio.errors import NotGeoreferencedWarning
 
-from pipeline.commands import areas, estimates, models, production, programme, register, report, reviews, trends
+from pipeline.commands import areas, cache, estimates, models, production, programme, register, report, reviews, trends
 from pipeline.commands.console import err
 from pipeline.errors import PlacerwatchError
 
@@ -23,6 +23,7 @@ for group in (programme, models, production, estimates, trends, report):
     app.add_typer(group.app)
 app.add_typer(reviews.app, name="review")
 app.add_typer(areas.app, name="areas")
+app.add_typer(cache.app, name="cache")
 app.add_typer(register.app, name="register")
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
+from pipeline.config_secrets import safe_address
 from pipeline.periods import Period as Period
 from pipeline.periods import PeriodRule, require_apart
 
@@ -26,6 +28,13 @@ class FolderSource(_Section):
     )
 
 
+class SafeSource(_Section):
+    """Sentinel-2 L2A products as Copernicus gives them: folders named .SAFE, or zip files of them."""
+
+    kind: Literal["safe"]
+    path: Path = Field(description="folder that holds the products, relative to the config file")
+
+
 class StacSource(_Section):
     """A STAC API."""
 
@@ -33,6 +42,25 @@ class StacSource(_Section):
     url: str = Field(default="https://earth-search.aws.element84.com/v1", description="root of the STAC API")
     collections: tuple[str, ...] = Field(default=("sentinel-2-l2a",), min_length=1)
     assets: dict[str, str] = Field(default_factory=dict, description="band name to asset key, where it is not known")
+    signing: Literal["none", "planetary-computer"] | None = Field(
+        default=None, description="how addresses of files are signed; default: as the host of the API needs it"
+    )
+    s3_endpoint: str | None = Field(
+        default=None,
+        pattern=r"^(https?://)?[A-Za-z0-9.-]{1,250}(:\d{1,5})?$",
+        description="host of s3:// addresses read with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of the environment; "
+        "default: that of Copernicus for its own API, else Amazon's, without keys",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _open_to_all(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("give the http(s) address of a STAC API")
+        if "@" in parts.netloc or parts.query or parts.fragment:
+            raise ValueError("give the address alone: names, passwords and tokens do not stand in a config")
+        return url
 
 
 class SimulationSource(_Section):
@@ -43,7 +71,36 @@ class SimulationSource(_Section):
     archive: Path | None = Field(default=None, description="where the archive is kept; default: in the output folder")
 
 
-SourceConfig = Annotated[FolderSource | StacSource | SimulationSource, Field(discriminator="kind")]
+class SentinelHubSource(_Section):
+    """Sentinel Hub, or any server that speaks its API. Credentials never stand here; docs/sources.md says where."""
+
+    kind: Literal["sentinelhub"]
+    deployment: Literal["cdse", "commercial"] = Field(
+        default="cdse", description="of the Copernicus Data Space Ecosystem, or services.sentinel-hub.com"
+    )
+    base_url: str | None = Field(default=None, description="of another deployment; default: the deployment's")
+    token_url: str | None = Field(default=None, description="that gives tokens; default: the deployment's")
+    profile: str | None = Field(
+        default=None, min_length=1, max_length=100, description="of sentinelhub-py, that holds the id and the secret"
+    )
+    collection: str = Field(
+        default="sentinel-2-l2a",
+        pattern=r"^(sentinel-2-l2a|byoc-[0-9A-Za-z-]{8,64})$",
+        description="sentinel-2-l2a, or byoc-... with the same bands in reflectance x 10 000",
+    )
+    elevation: Literal["COPERNICUS_30", "COPERNICUS_90"] = Field(
+        default="COPERNICUS_30", description="the elevation model; at the Data Space the first needs a registration"
+    )
+
+    @field_validator("base_url", "token_url")
+    @classmethod
+    def _safe_address(cls, url: str | None) -> str | None:
+        return None if url is None else safe_address(url)
+
+
+SourceConfig = Annotated[
+    FolderSource | SafeSource | StacSource | SimulationSource | SentinelHubSource, Field(discriminator="kind")
+]
 
 
 class Fetch(_Section):
@@ -53,6 +110,13 @@ class Fetch(_Section):
     timeout_s: float = Field(default=60, gt=0, le=600, description="seconds without an answer, then tried again")
     longest_wait_s: float = Field(
         default=60, ge=0, le=3600, description="seconds between two attempts at the most, whatever the server asks for"
+    )
+    in_flight: int = Field(default=8, ge=1, le=64, description="scenes read at the same time")
+    max_gb: float | None = Field(
+        default=None, gt=0, description="a run that would fetch more, by estimate, does not start"
+    )
+    max_processing_units: float | None = Field(
+        default=None, gt=0, description="of Sentinel Hub; a run that would spend more does not start"
     )
 
 
@@ -101,6 +165,39 @@ class Radar(_Section):
     )
     surroundings_m: int = Field(default=500, ge=50, le=2000, description="ground so far around shows rain, not digging")
     minimum_area_ha: float = Field(default=0.5, ge=0.1, le=100, description="of a change seen by radar alone")
+
+
+class Elevation(_Section):
+    """Terrain beside the imagery: slope, height above the nearest drainage and distance to it."""
+
+    use: Literal["auto", "off"] = Field(
+        default="auto", description="auto: if a source is named here or the model was trained with terrain"
+    )
+    source: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=1000,
+        description="same (where the imagery comes from), a folder of GeoTIFFs, relative to the config, or the "
+        "http(s) address of a STAC API; default: same",
+    )
+    collection: str = Field(default="cop-dem-glo-30", min_length=1, description="searched for in a STAC API")
+    drainage_km2: float = Field(
+        default=0.9, ge=0.01, le=100, description="upstream area at which drainage begins, square kilometres"
+    )
+
+    @model_validator(mode="after")
+    def _known_address(self) -> Elevation:
+        address = urlsplit(self.source) if self.source and "://" in self.source else None
+        # What stands here is printed and written to manifests.
+        if address and (address.scheme not in ("http", "https") or address.query or "@" in address.netloc):
+            raise ValueError("source is neither a folder nor a plain http(s) address, without a name, secret or query")
+        return self
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder that `source` names; None where it names something else."""
+        named = self.source is not None and self.source != "same" and "://" not in self.source
+        return Path(self.source or "") if named else None
 
 
 class Disturbance(_Section):
@@ -230,6 +327,7 @@ class Config(_Section):
     fetch: Fetch = Field(default_factory=Fetch)
     imagery: Imagery = Field(default_factory=Imagery)
     radar: Radar = Field(default_factory=Radar)
+    elevation: Elevation = Field(default_factory=Elevation)
     disturbance: Disturbance = Field(default_factory=Disturbance)
     change: Change = Field(default_factory=Change)
     layers: tuple[LayerConfig, ...] = Field(default=(), description="files of units to tell the footprint by")

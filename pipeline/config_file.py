@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from pipeline.areas import Area, read_areas
 from pipeline.config import Config, LayerConfig
+from pipeline.config_secrets import secrets_in
 from pipeline.disturbance import find_model
 from pipeline.errors import BadInput, ModelError, Problems
 from pipeline.footprint import Layer, read_layers
@@ -82,6 +83,9 @@ def _parse(path: Path, text: str, lines: dict[_Path, int], problems: list[str]) 
         if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text, yaml.SafeLoader)):
             raise BadInput(f"{path}: YAML aliases (*name) are not supported; write the value out")
         node = loader.get_single_node()
+        if secrets := secrets_in(text, node):
+            # Alone: other messages show what was found.
+            raise Problems(str(path), secrets)
         return None if node is None else _construct(loader, node, (), lines, problems)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -218,11 +222,15 @@ def _read_named_layers(
 
 
 def _missing_inputs(base: Path, data: Mapping[Hashable, Any], lines: Mapping[_Path, int]) -> Iterator[str]:
-    """What the config names and is not there: a folder of imagery, a scenario, a model."""
+    """What the config names and is not there: a folder of imagery or elevation, a scenario, a model."""
     kind, path = _text_at(data, "source", "kind"), _text_at(data, "source", "path")
-    if kind == "folder" and path is not None and not (base / path).is_dir():
+    if kind in ("folder", "safe") and path is not None and not (base / path).is_dir():
         line = lines.get(("source", "path"), 1)
         yield f"line {line}: source.path: no folder {path!r} beside the config; give one that exists"
+    elevation = _text_at(data, "elevation", "source")
+    if elevation and elevation != "same" and "://" not in elevation and not (base / elevation).is_dir():
+        line = lines.get(("elevation", "source"), 1)
+        yield f"line {line}: elevation.source: no folder {elevation!r} beside the config; give one that exists, or same"
     scenario, model = _text_at(data, "source", "scenario"), _text_at(data, "disturbance", "model")
     if kind == "simulation" and scenario is not None and scenario not in scenario_names():
         line = lines.get(("source", "scenario"), 1)

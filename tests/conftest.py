@@ -17,6 +17,24 @@ def shared_data() -> Path:
     return SHARED_DATA
 
 
+@pytest.fixture
+def hub_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """The environment of someone with an account at the stand-in for Sentinel Hub, and nothing of this machine's."""
+    isolate_account(monkeypatch, tmp_path / "home")
+    return monkeypatch
+
+
+def isolate_account(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    """Set SH_CLIENT_ID and SH_CLIENT_SECRET; hide profiles of sentinelhub-py and the keyring of this machine."""
+    from tests.sentinelhub_server import CLIENT_ID, CLIENT_SECRET
+
+    monkeypatch.setenv("SH_CLIENT_ID", CLIENT_ID)
+    monkeypatch.setenv("SH_CLIENT_SECRET", CLIENT_SECRET)
+    monkeypatch.delenv("SH_PROFILE", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home))
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Show what tests counted on real pixels: `record_property("counted", ...)` also comes back from workers."""
     reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")

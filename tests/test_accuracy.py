@@ -409,6 +409,7 @@ def test_goals_of_dates_and_names_are_told_by_their_own_figures(tmp_path):
     simulated = Simulated(
         dates=(Score("tiny", [*dates, late]),),
         lineages=(LineageScore("tiny", complexes=9, seen=8, strict=5, sites=20, sites_right=18),),
+        perfect=(LineageScore("tiny", complexes=9, seen=9, strict=9, sites=21, sites_right=20),),
     )
     goals = {row[0]: row[1:] for row in simulated_goals(simulated)}
     assert goals["simulated: openings of sites in their interval"] == ["≥ 95 %", "95 %", "reached"]
@@ -416,6 +417,7 @@ def test_goals_of_dates_and_names_are_told_by_their_own_figures(tmp_path):
     told = "\n".join(simulated_parts(simulated))
     assert "| tiny, by looks | 19 | 18 | 95 % (75 % to 99 %) | 0 / 1 | 8 | 10 |" in told
     assert "| **sites on them that are one-to-one** | 18 of 20: 90 % (70 % to 97 %) |" in told
+    assert "| sites one-to-one had the map no fault | 20 of 21: 95 % (77 % to 99 %) |" in told
 
 
 def test_the_season_rule_is_told_by_what_it_leaves(tmp_path, archive):

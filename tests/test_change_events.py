@@ -124,20 +124,20 @@ def test_a_merger_tells_what_ground_passed_to_whom():
 
 
 def test_a_split_tells_what_ground_passed_to_each_and_what_was_lost():
-    (split,) = (e for e in events([[99] + [90] * 7], [[90, 90, 90, 0, 0, 0, 90, 95]]) if e.kind == "split")
+    (split,) = (e for e in events([[99] + [90] * 8], [[90, 90, 90, 0, 0, 0, 0, 90, 95]]) if e.kind == "split")
     assert split.site_id == "PW-33N-50000-039999"
-    assert split.passed == (("PW-33N-50000-039999", 3 * PIXEL), ("PW-33N-50007-039999", 2 * PIXEL))
-    assert (split.before_mm2, split.loss_mm2) == (8 * PIXEL, 3 * PIXEL)
+    assert split.passed == (("PW-33N-50000-039999", 3 * PIXEL), ("PW-33N-50008-039999", 2 * PIXEL))
+    assert (split.before_mm2, split.loss_mm2) == (9 * PIXEL, 4 * PIXEL)
 
 
 def test_a_part_that_leaves_for_another_site_is_a_split_of_the_one_and_no_merger():
-    found = events([[90] * 7 + [0, 0, 0, 90, 90]], [[90, 90, 90, 0, 0, 0, 90, 90, 90, 90, 90, 90]])
+    found = events([[90] * 8 + [0, 0, 0, 90, 90]], [[90, 90, 90, 0, 0, 0, 0, 90, 90, 90, 90, 90, 90]])
     told = [(e.kind, dict(e.passed)) for e in found if e.passed]
-    assert told == [("split", {"PW-33N-50000-039999": 3 * PIXEL, "PW-33N-50010-039999": PIXEL})]
+    assert told == [("split", {"PW-33N-50000-039999": 3 * PIXEL, "PW-33N-50011-039999": PIXEL})]
 
 
 def test_a_part_that_broke_off_was_not_opened():
-    assert {kind for kind, _ in kinds([[90] * 8], [[90, 90, 90, 0, 0, 0, 90, 90]])} <= {"split", "shrunk"}
+    assert {kind for kind, _ in kinds([[90] * 9], [[90, 90, 90, 0, 0, 0, 0, 90, 90]])} <= {"split", "shrunk"}
 
 
 percent_maps = arrays(np.int32, (4, 4, 14), elements=st.sampled_from([UNSEEN, 0, 0, 60, 85, 95]))

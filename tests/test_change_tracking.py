@@ -6,7 +6,7 @@ from hypothesis.extra.numpy import arrays
 
 from pipeline.areas.lattice import from_lonlat
 from pipeline.change import classify, merge
-from pipeline.change.ground import ground_of
+from pipeline.change.ground import PART_MORE_M, ground_of
 from pipeline.change.tracking import track, unused
 from tests.change_ground import SETTINGS, UNSEEN, ground
 
@@ -50,6 +50,11 @@ def told(*texts):
         (["##....##", "########"], ["AA....BB", "AAAAAAAA"]),
         # A split: the larger part goes on, the other is new.
         (["#########", "##....###"], ["AAAAAAAAA", "BB....AAA"]),
+        # What was one parts at a gap of a pixel more than what never was; across it two stay two.
+        (["########", "##...###", "##....##"], ["AAAAAAAA", "AA...AAA", "AA....BB"]),
+        (["##...###", "##...###"], ["AA...BBB", "AA...BBB"]),
+        # So does what was taken in.
+        (["##...###", "########", "##...###"], ["AA...BBB", "BBBBBBBB", "BB...BBB"]),
         # A part below the mapping unit is no site of its own until it stands.
         (["########", "#.....##"], ["AAAAAAAA", "A.....AA"]),
         (["########", "#.....##", "##....##"], ["AAAAAAAA", "A.....AA", "BB....AA"]),
@@ -135,8 +140,14 @@ def test_held_ground_belongs_to_one_site_which_is_one_group_or_its_traces(maps):
         group, count = held.groups(held.held[period], SETTINGS.link_m)
         own = [np.unique(tracks.site[period, group == g]) for g in range(count)]
         assert all(site.size == 1 for site in own)
-        standing = [int(site[0]) for g, site in enumerate(own) if (held.mapped[period] & (group == g)).sum() >= 2]
-        assert len(set(standing)) == len(standing)
+        # Standing groups of one site lie within the gap at which it would part.
+        near, _ = held.groups(held.held[period], SETTINGS.link_m + PART_MORE_M)
+        standing = [
+            (int(site[0]), int(near[group == g][0]))
+            for g, site in enumerate(own)
+            if (held.mapped[period] & (group == g)).sum() >= 2
+        ]
+        assert len({site for site, _ in standing}) == len(set(standing))
     for site, born in enumerate(tracks.born):
         assert (held.mapped[born] & (tracks.site[born] == site)).sum() >= 2
 

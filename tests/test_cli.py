@@ -92,7 +92,7 @@ def test_a_bad_config_ends_with_exit_code_2_and_every_problem(folder):
     ("arguments", "says"),
     [
         (("run", "seam.yaml", "--as-of", "June"), "expected a day such as"),
-        (("run", "seam.yaml", "--source", "nowhere"), "earth-search, or a folder"),
+        (("run", "seam.yaml", "--source", "nowhere"), "copernicus-stac, or a folder"),
         (("run", "seam.yaml", "--executor", "gpu"), "serial, threads or processes"),
         (("run", "seam.yaml", "--workers", "0"), "at least 1"),
         (("run", "seam.yaml", "--as-of", "2019-01-01"), "no period starts"),

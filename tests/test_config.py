@@ -110,3 +110,36 @@ def test_every_shipped_config_is_valid(path):
     assert file.config == Config.model_validate(yaml.safe_load(path.read_text("utf-8")))
     assert file.areas
     assert overlaps(file.areas) == ()
+
+
+@pytest.mark.parametrize(
+    ("section", "says"),
+    [
+        ("{source: nowhere}", "line 7: elevation.source: no folder 'nowhere' beside the config"),
+        ("{source: 'ftp://example.org/dem'}", "neither a folder nor a plain http(s) address"),
+        ("{source: 'https://me:secret@example.org/dem'}", "neither a folder nor a plain http(s) address"),
+        ("{source: 'https://example.org/dem?key=secret'}", "neither a folder nor a plain http(s) address"),
+        ("{drainage_km2: 0}", "line 7: elevation.drainage_km2"),
+        ("{use: perhaps}", "line 7: elevation.use"),
+        ("{sourse: same}", "did you mean 'source'?"),
+    ],
+)
+def test_elevation_that_cannot_be_used_is_told_with_its_line(tmp_path, section, says):
+    (problem,) = problems_of(tmp_path, GOOD + f"elevation: {section}\n")
+    assert says in problem
+    assert "secret@" not in problem
+    assert "key=" not in problem
+
+
+@pytest.mark.parametrize(
+    ("section", "folder"),
+    [
+        ("{source: same}", None),
+        ("{source: 'https://example.org/stac', collection: dem}", None),
+        ("{source: .}", Path()),
+        ("{}", None),
+    ],
+)
+def test_elevation_comes_from_the_same_source_a_folder_or_an_api(tmp_path, section, folder):
+    file = read_config(write(tmp_path, GOOD + f"elevation: {section}\n"))
+    assert file.config.elevation.folder == folder

@@ -16,9 +16,12 @@ from pipeline.areas import Tile, cell_area_m2, from_lonlat, to_lonlat
 from pipeline.errors import BadInput, ModelError, Problems
 from pipeline.footprint import training_ground
 from pipeline.footprint.frame import Frame, Mosaic, left_out_mm2
+from pipeline.footprint.mapped_drainage import mapped_drainage
+from pipeline.footprint.review_sample import Request, draw_sample
 from pipeline.footprint.sampling import scan
 from pipeline.footprint.strata import NAMES, NOT_IN_FRAME, Drainage, strata_of, within
 from pipeline.footprint.training_ground import TrainingGround
+from pipeline.reports import write_cog
 from tests.estimated import AFTER, EAST, TILE, states, write_manifest, write_run
 
 NEW, RECOVERED, STABLE, BUFFER, DRAINAGE, REST = range(6)
@@ -106,6 +109,27 @@ def test_a_drainage_corridor_follows_lines_and_holds_polygons(tmp_path):
     assert np.flatnonzero(found[110] == DRAINAGE).tolist() == [*range(196, 205), *range(396, 414)]
     # Mapped ground and its buffer come first.
     assert found[300, 200:205].tolist() == [DRAINAGE, BUFFER, NEW, BUFFER, DRAINAGE]
+
+
+def test_without_a_layer_the_corridor_is_that_of_the_terrain_of_the_run(tmp_path):
+    distance = np.full((512, 512), 65535, np.uint16)  # nothing is known
+    distance[:, 100:140] = np.arange(40) * 10
+    write_run(tmp_path, {TILE: states(0, s2=(slice(300, 301), slice(102, 103)))})
+    manifest = write_manifest(tmp_path)
+    with mapped_drainage(tmp_path, manifest, 42) as corridor:
+        assert corridor is None
+    write_cog(tmp_path / "rasters" / "distance-to-drainage.tif", {TILE: distance}, nodata=65535)
+    manifest = write_manifest(tmp_path)
+    with mapped_drainage(tmp_path, manifest, 42) as corridor:
+        found = strata(tmp_path, buffer_m=10, drainage=corridor)[TILE]
+        assert (corridor.file, corridor.width_m) == ("rasters/distance-to-drainage_*.tif", 42)
+    assert np.flatnonzero(found[50] == DRAINAGE).tolist() == list(range(100, 105))
+    assert found[300, 100:105].tolist() == [DRAINAGE, BUFFER, NEW, BUFFER, DRAINAGE]
+    design = draw_sample(tmp_path, manifest, Request(size=60, floor=5), width_m=42)
+    assert design.settings.drainage.file == "rasters/distance-to-drainage_*.tif"
+    assert "drainage" in {row.name for row in design.strata}
+    with pytest.raises(BadInput, match="--drainage-width 0"):
+        draw_sample(tmp_path, manifest, Request(size=60, floor=5), width_m=0)
 
 
 def test_a_drainage_layer_tells_every_feature_at_fault(tmp_path):

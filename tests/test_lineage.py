@@ -19,6 +19,7 @@ from benchmarks.lineage import (
     RENAMED,
     SHARED,
     SPLITS,
+    UNMERGED,
     Happened,
     LineageScore,
     held_by,
@@ -26,7 +27,8 @@ from benchmarks.lineage import (
     place_of,
     site_planes,
 )
-from pipeline.areas.lattice import to_lonlat
+from benchmarks.lineage_perfect import perfect_map, score_perfect
+from pipeline.areas.lattice import from_lonlat, to_lonlat
 from pipeline.change.observations import RunRecord, SeenPeriod, SeenSite, SeenState
 
 SEASONS = ("dry-1", "dry-2", "dry-3")
@@ -94,7 +96,11 @@ def joined(season):
 
 @pytest.mark.parametrize(
     ("season", "wrong"),
-    [("dry-2", {}), ("dry-3", {"a": (SHARED,), "b": (SHARED, RENAMED)}), ("dry-1", {"a": (BROKEN,), "b": (BROKEN,)})],
+    [
+        ("dry-2", {}),
+        ("dry-3", {"a": (SHARED,), "b": (SHARED, RENAMED)}),
+        ("dry-1", {"a": (UNMERGED,), "b": (UNMERGED,)}),
+    ],
 )
 def test_complexes_that_grow_together_share_a_site_from_that_season_on_and_not_before(season, wrong):
     score = judged(joined(season), {"a": ("p", "p", "p"), "b": ("q", "p", "p")})
@@ -103,7 +109,16 @@ def test_complexes_that_grow_together_share_a_site_from_that_season_on_and_not_b
 
 
 def test_two_sites_left_where_complexes_grew_together_are_one_too_many():
-    assert judged(joined("dry-2"), {"a": "ppp", "b": "qqq"}).wrong == {"a": (BROKEN,), "b": (BROKEN,)}
+    score = judged(joined("dry-2"), {"a": "ppp", "b": "qqq"})
+    assert score.wrong == {"a": (UNMERGED,), "b": (UNMERGED,)}
+    assert (score.sites, score.sites_right, score.sites_named) == (2, 0, 2)
+
+
+@pytest.mark.parametrize(("a", "faults"), [(("p", "p s", "p"), (BROKEN, UNMERGED)), (("p", "p q", "p q"), (BROKEN,))])
+def test_complexes_in_pieces_or_on_each_others_sites_lack_more_than_a_merger(a, faults):
+    score = judged(joined("dry-2"), {"a": a, "b": "qqq"})
+    assert score.wrong == {"a": faults, "b": faults}
+    assert score.sites_named == 0
 
 
 def test_a_place_holds_what_joined_by_way_of_others_by_then():
@@ -213,6 +228,21 @@ def record(*sites: tuple[str, tuple[str, ...], tuple[int, ...]]) -> RunRecord:
     )
 
 
+def write(path, plane):
+    """A raster of bytes with its corner at (LEFT, TOP)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows, cols = plane.shape
+    grid = {"count": 1, "height": rows, "width": cols, "transform": from_origin(LEFT, TOP, 10, 10)}
+    with rasterio.open(path, "w", driver="GTiff", dtype="uint8", crs=f"EPSG:{EPSG}", **grid) as raster:
+        raster.write(plane, 1)
+
+
+def box(left, top, right, bottom):
+    """A lon/lat box of pixels."""
+    metres = ((left, top), (right, top), (right, bottom), (left, bottom))
+    return shapely.Polygon([to_lonlat(EPSG).transform(LEFT + 10 * x, TOP - 10 * y) for x, y in metres])
+
+
 def test_sites_are_drawn_where_and_when_they_held_ground():
     row, col = -TOP // 10, LEFT // 10
     told = record(
@@ -228,14 +258,7 @@ def test_sites_are_drawn_where_and_when_they_held_ground():
 
 
 def test_a_site_holds_a_complex_only_on_ground_that_it_has_dug_by_then(tmp_path):
-    shape, transform = (4, 6), from_origin(LEFT, TOP, 10, 10)
-
-    def write(path, plane):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        profile = {"driver": "GTiff", "dtype": "uint8", "count": 1, "height": 4, "width": 6, "transform": transform}
-        with rasterio.open(path, "w", crs=f"EPSG:{EPSG}", **profile) as raster:
-            raster.write(plane, 1)
-
+    shape = (4, 6)
     causes = {0: "vegetation", 1: "field", 2: "regrowth"}
     (tmp_path / "truth").mkdir()
     for number, season in enumerate(SEASONS):
@@ -248,13 +271,48 @@ def test_a_site_holds_a_complex_only_on_ground_that_it_has_dug_by_then(tmp_path)
     row, col = -TOP // 10, LEFT // 10
     # One site on the pixel that is dug, one beside it, within the outline of what is dug some day.
     told = record(("p", ("111",), (EPSG, row + 1, col + 1, 1, 0)), ("q", ("111",), (EPSG, row + 1, col + 3, 1, 0)))
-    corners = [to_lonlat(EPSG).transform(LEFT + x, TOP - y) for x, y in ((0, 0), (60, 0), (60, 40), (0, 40))]
-    outline = shapely.Polygon(corners)
+    outline = box(0, 0, 6, 4)
     complexes = (complex_("a", geometry=outline), complex_("late", geometry=outline, opened=date(2022, 6, 1)))
     truth = Truth("tiny", causes, DAYS, complexes)
     held = held_by(told, tmp_path / "run", tmp_path, truth)
     assert [sorted(sites) for sites in held["a"]] == [[], ["p"], ["p"]]
     assert [sorted(sites) for sites in held["late"]] == [[], [], ["p"]]
+
+
+def test_a_perfect_map_shows_what_is_half_dug_with_certainty():
+    dug = np.zeros((2, 3, 4), np.uint8)
+    dug[0, 1, 2], dug[1, 1, 2], dug[1, 2, 3] = 50, 100, 49
+    found = perfect_map(EPSG, dug, from_origin(LEFT, TOP, 10, 10))
+    assert (found.row.tolist(), found.col.tolist()) == ([-TOP // 10 + 1], [LEFT // 10 + 2])
+    assert found.probability.tolist() == [[9500], [9500]]
+
+
+def test_a_perfect_map_belongs_to_the_zone_that_owns_the_pixel():
+    dug = np.full((1, 1, 2), 100, np.uint8)
+    x, _ = from_lonlat(EPSG).transform(18.0, 4.7)  # the eastern border of the zone
+    found = perfect_map(EPSG, dug, from_origin(10 * (x // 10) - 10, TOP, 10, 10))
+    assert found.col.tolist() == [x // 10 - 1]
+
+
+@pytest.mark.parametrize(("gap", "right", "wrong"), [(3, 2, {}), (2, 0, {"a": (SHARED,), "b": (SHARED,)})])
+def test_lineage_of_a_perfect_map_is_that_of_the_rules_alone(tmp_path, gap, right, wrong):
+    dug = np.zeros((6, 16), np.uint8)
+    dug[1:5, 1:5] = dug[1:4, 5 + gap : 9 + gap] = 100
+    features = []
+    for name, place in (("a", box(0, 0, 5, 6)), ("b", box(5 + gap, 0, 16, 6))):
+        told = {"id": name, "opened": "2018-05-01", "reopened": None, "joins": [], "splits": []}
+        told |= {"bare_ha": dict.fromkeys(SEASONS, 0.1), "pond_ha": dict.fromkeys(SEASONS, 0.0)}
+        told["parts"] = dict.fromkeys(SEASONS, 1)
+        features.append({"type": "Feature", "properties": told, "geometry": shapely.geometry.mapping(place)})
+    for season in SEASONS:
+        write(tmp_path / "truth" / f"disturbed_{EPSG}_{season}.tif", dug)
+        write(tmp_path / "truth" / f"cause_{EPSG}_{season}.tif", np.zeros_like(dug))
+    (tmp_path / "truth" / "complexes.geojson").write_text(json.dumps({"features": features}))
+    days = {season: day.isoformat() for season, day in DAYS.items()}
+    record = {"name": "tiny", "truth": {"causes": {0: "vegetation"}, "days": days}}
+    (tmp_path / "scenario.json").write_text(json.dumps(record))
+    score = score_perfect(tmp_path)
+    assert (score.seen, score.sites_right, score.wrong) == (2, right, wrong)
 
 
 def test_truth_is_read_in_the_order_of_its_days():

@@ -56,6 +56,36 @@ def test_metadata_decide_by_a_stated_order(case, offset, says):
     assert says in decision.reason
 
 
+FLAGGED = {"earthsearch:boa_offset_applied": True, "s2:processing_baseline": "05.09"}
+COGS = {band: {"href": f"https://example.org/{band}.tif", "raster:bands": [{"offset": -0.1}]} for band in BANDS}
+ORIGINALS = {band: {"href": f"s3://bucket/{band}.jp2", "raster:bands": [{"offset": -0.1}]} for band in BANDS}
+
+
+def test_the_flag_of_earth_search_speaks_of_its_own_files_and_not_of_the_original_jpeg_2000():
+    assert decide_offset({"id": "x", "properties": FLAGGED}, COGS).offset == 0
+    assert decide_offset({"id": "x", "properties": FLAGGED}, ORIGINALS).offset == -1000
+    old = {**FLAGGED, "s2:processing_baseline": "02.14"}
+    plain = {band: {"href": asset["href"]} for band, asset in ORIGINALS.items()}
+    assert decide_offset({"id": "x", "properties": old}, plain).offset == 0
+
+
+def test_files_of_which_some_hold_the_offset_are_refused():
+    mixed = {**COGS, "B11": ORIGINALS["B11"]}
+    with pytest.raises(SceneRejected, match="some of its bands are JPEG 2000"):
+        decide_offset({"id": "x", "properties": FLAGGED}, mixed)
+
+
+def test_collection_1_of_earth_search_keeps_the_offset_and_says_so():
+    c1 = {"s2:processing_baseline": "05.00", "datetime": OLD}
+    assert decide_offset({"id": "S2A_T33NUG_20160101T090000_L2A", "properties": c1}, COGS).offset == -1000
+
+
+def test_a_baseline_of_home_made_products_decides_nothing():
+    with pytest.raises(SceneRejected, match=r"source\.offset"):
+        decided(s2__processing_baseline="99.99")
+    assert decided(s2__processing_baseline="99.99", declared=-0.1).reason == "the assets declare offset -0.1"
+
+
 def test_the_date_alone_decides_nothing():
     with pytest.raises(SceneRejected, match=r"source\.offset"):
         decided(datetime=NEW)
@@ -214,6 +244,14 @@ def test_no_data_does_not_count_for_the_floor_of_a_scene_without_classes():
     blue = np.zeros((40, 40), np.uint16)
     blue[:, :30] = 350
     assert check_scene(OneLook(B02=blue), scene_with(0)).floor == 350
+
+
+def test_pixels_at_the_edge_of_the_imagery_do_not_count_for_the_floor():
+    """A strip seen from six pixels in: its edge, a mean of ground and nothing, is a third of it."""
+    blue = np.zeros((120, 120), np.uint16)
+    blue[:, 60:66] = 1250
+    blue[:, [60, 65]] = 600
+    assert check_scene(OneLook(B02=blue), scene_with(-1000)).floor == 1250
 
 
 def test_the_floor_of_real_clear_land_agrees_with_its_baseline(shared_data):

@@ -149,7 +149,7 @@ def test_tiles_in_any_order_give_the_same_bytes(programme, clean, monkeypatch):
 
     plain = Serial.map
 
-    def backwards(self, function, tasks, on_done):
+    def backwards(self, function, tasks, on_done, _ready=None):
         return plain(self, function, list(tasks)[::-1], on_done)[::-1]
 
     monkeypatch.setattr(Serial, "map", backwards)

@@ -116,7 +116,9 @@ def test_of_two_versions_of_one_acquisition_the_latest_is_kept(tmp_path):
         write_scene(tmp_path, name, "2021-02-01T09:30:00", {}, side=8, **{"s2:generation_time": made})
     result = found(tmp_path)
     assert [s.id for s in result.scenes] == ["new"]
-    assert [(s.scene_id, s.reason, s.failed) for s in result.skipped] == [("old", "an earlier version of new", False)]
+    made = [f"baseline 02.14 of {day}T12:00:00" for day in ("2021-02-01", "2023-05-01")]
+    reason = f"an earlier version of new ({made[0]}; that is {made[1]})"
+    assert [(s.scene_id, s.reason, s.failed) for s in result.skipped] == [("old", reason, False)]
 
 
 def test_two_granules_of_one_overpass_are_both_kept(tmp_path):

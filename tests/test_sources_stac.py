@@ -2,73 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import re
-import socket
-import subprocess
-import sys
-import threading
-import time
 from datetime import date
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import numpy as np
 import pytest
-import requests
 
 from pipeline.config import Fetch, Imagery, Period
 from pipeline.errors import SceneRejected, SourceUnavailable
 from pipeline.imagery import FolderSource, LookPlan, StacSource, build_composite, check_scene, choose_looks, stac
 from tests.imagery_archive import TILE, write_scene
+from tests.stac_api import Files, free_port, items_of, serving_files, serving_items
 
 EVERYWHERE = (-180.0, -90.0, 180.0, 90.0)
 YEARS = (date(2015, 1, 1), date(2030, 1, 1))
 COLLECTION = ["sentinel-2-l2a"]
 ONCE = Fetch(attempts=1)
-RUSTAC = Path(sys.executable).with_name("rustac")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class Files(BaseHTTPRequestHandler):
-    """Serves the archive: whole files, or the byte range that was asked for."""
-
-    root: Path
-    asked: list[str]
-
-    def do_HEAD(self):
-        self.answer(with_body=False)
-
-    def do_GET(self):
-        self.answer(with_body=True)
-
-    def answer(self, *, with_body: bool):
-        path = (self.root / self.path.lstrip("/")).resolve()
-        self.asked.append(f"{self.path} {self.headers.get('Range', 'whole')}")
-        if not path.is_file():
-            self.send_error(404)
-            return
-        content = path.read_bytes()
-        span = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
-        start, end = (
-            (int(span[1]), min(int(span[2] or len(content)), len(content) - 1)) if span else (0, len(content) - 1)
-        )
-        self.send_response(206 if span else 200)
-        self.send_header("Accept-Ranges", "bytes")
-        self.send_header("Content-Length", str(end + 1 - start))
-        if span:
-            self.send_header("Content-Range", f"bytes {start}-{end}/{len(content)}")
-        self.end_headers()
-        if with_body:
-            self.wfile.write(content[start : end + 1])
-
-    def log_message(self, *_):
-        pass
 
 
 @pytest.fixture(scope="module")
@@ -95,33 +43,15 @@ def archive(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def file_server(archive):
-    handler = type("Archive", (Files,), {"root": archive, "asked": []})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", handler.asked
-    server.shutdown()
+    with serving_files(Files, root=archive, asked=[]) as (url, handler):
+        yield url, handler.asked
 
 
 @pytest.fixture(scope="module")
 def api(archive, file_server, tmp_path_factory):
     """Root of a STAC API (rustac, which shares no code with this project) over the archive."""
-    items = [json.loads(path.read_text()) for path in sorted((archive / "items").glob("*.json"))]
-    for item in items:
-        for asset in item["assets"].values():
-            asset["href"] = asset["href"].replace("..", file_server[0])
-    listing = tmp_path_factory.mktemp("api") / "items.json"
-    listing.write_text(json.dumps({"type": "FeatureCollection", "features": items}))
-    address = f"127.0.0.1:{free_port()}"
-    server = subprocess.Popen([RUSTAC, "serve", listing, "--addr", address, "--create-collections"])
-    for _ in range(200):
-        try:
-            requests.get(f"http://{address}", timeout=5).raise_for_status()
-            break
-        except requests.RequestException:
-            time.sleep(0.05)
-    yield f"http://{address}"
-    server.terminate()
-    server.wait()
+    with serving_items(items_of(archive, file_server[0]), tmp_path_factory.mktemp("api")) as url:
+        yield url
 
 
 def test_an_item_search_finds_what_the_folder_holds(api, archive):
@@ -145,6 +75,15 @@ def test_only_the_asked_days_place_and_collection_are_found(api):
     assert days == [10, 15, 20]
     assert source.find((20.0, 4.0, 21.0, 5.0), *YEARS).scenes == ()
     assert StacSource(api, ["landsat"]).find(EVERYWHERE, *YEARS).scenes == ()
+
+
+def test_elevation_is_searched_for_by_place_and_collection(api):
+    found = StacSource(api, ()).find_elevation([EVERYWHERE, EVERYWHERE], *COLLECTION)
+    assert found.files == ()  # its items are scenes
+    assert sorted(item.scene_id for item in found.skipped) == [f"S2_{k}" for k in range(5)]
+    assert all("has none of the assets data, elevation" in item.reason for item in found.skipped)
+    with pytest.raises(SourceUnavailable, match="did not answer a search of cop-dem-glo-30"):
+        StacSource("http://127.0.0.1:9", (), fetch=ONCE).find_elevation([EVERYWHERE], "cop-dem-glo-30")
 
 
 def test_a_composite_over_http_equals_that_of_the_folder(api, archive, file_server):

@@ -1,7 +1,7 @@
 """When digging began: from single looks at an opened place to the two clear looks that bound its first day.
 
 Each look gives one number, how far the gained ground has come from what it was to what it is now: 0 before, 1 after.
-Digging is taken to begin on some day and to go on evenly for anything from a day to half a year. How well each
+Digging is taken to begin on some day and to go on evenly for anything from a day to a year. How well each
 such history explains the looks tells how likely each day is; noise is what the looks of either period show.
 """
 
@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from pipeline.change.candidates import PROBABILITY_SCALE
 from pipeline.imagery.scene import NODATA
 
-# How long digging may take until the ground looks as it does in the later period, days; each is as likely.
-DURATIONS_DAYS = (1, 30, 60, 90, 120, 150, 180)
+# How long digging may take until the ground looks as it does in the later period, days; each is as likely. A place that
+# grows all the time takes the whole year between two dry seasons, and its first looks show next to nothing.
+DURATIONS_DAYS = (1, 30, 60, 90, 120, 150, 180, 240, 300, 360)
 # A look must show this share of the gained ground to speak for it, as a period must to claim a recovery.
 SEEN_SHARE = 0.5
 # Looks that each period must have: of fewer no noise can be told.
@@ -29,8 +30,8 @@ NOISE_BEFORE, NOISE_AFTER = 0.10, 0.05
 UNEVENNESS = 0.25
 # Student's t with few degrees of freedom: of real looks at undug ground one in twenty is far off.
 _FREEDOM = 2
-# Left out at each end: the interval holds 90 % by this model, whose noise is meant to be on the large side.
-TAIL = 0.05
+# Left out at each end: of the days on which digging may have begun the interval holds 95 %, as is asked of it.
+TAIL = 0.025
 
 
 def bounding_looks(
@@ -41,7 +42,7 @@ def bounding_looks(
     `days` (look,) ascend; `probability` (look, pixel) is that of disturbance x 10 000 over the gained ground, NODATA
     where a look is not clear. Of the looks up to day `periods[0]` half or more show the ground undisturbed, of those
     from `periods[1]` on half or more disturbed; it is known to be undisturbed on day `bounds[0]` and disturbed on
-    `bounds[1]`, and the answer never leaves these. It is the pair of looks about the middle 90 % of the days on which
+    `bounds[1]`, and the answer never leaves these. It is the pair of looks about the middle 95 % of the days on which
     digging may have begun. None where a period has fewer than two looks, or where they do not tell the two apart.
     """
     low, high = bounds

@@ -8,12 +8,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
+from pipeline.areas.lattice import PIXEL_M
 from pipeline.change.components import Pixels, connect
 from pipeline.change.objects import Classified
 from pipeline.change.states import WATERS_EDGE, is_disturbed
 
 NONE = -1
+# By how much wider than the link a gap must be before what was one site is told apart. Each of two edges lies off by up
+# to half a pixel from map to map, so a gap of the link itself opens and closes without anyone digging.
+PART_MORE_M = PIXEL_M
 _MM2_PER_M2 = 1_000_000
 
 
@@ -68,6 +74,28 @@ class Ground:
         group = np.full(self.size, NONE, np.int64)
         group[pixels] = np.concatenate(labels)
         return group, count
+
+    def groups_of(
+        self, holder: NDArray[np.int32], pixels: NDArray[np.bool_], link_m: float
+    ) -> tuple[NDArray[np.int64], int]:
+        """`groups`, and what one holder held of late parts only at a gap that is wider by PART_MORE_M.
+
+        `holder` (n,) is the site that held each pixel, NONE where none did. Groups with ground of the same one are one
+        if a chain of gaps of less than `link_m` + PART_MORE_M leads from one to the other.
+        """
+        group, count = self.groups(pixels, link_m)
+        at = np.flatnonzero(pixels & (holder >= 0))
+        if not at.size:
+            return group, count
+        near, _ = self.groups(pixels, link_m + PART_MORE_M)
+        _, own = np.unique(near[at] * (int(holder.max()) + 1) + holder[at], return_inverse=True)
+        size = count + int(own.max()) + 1
+        graph = coo_array((np.ones(at.size, np.int8), (group[at], count + own)), shape=(size, size))  # type: ignore[no-untyped-call]
+        joined = connected_components(graph, directed=False)[1][:count]
+        # Numbered by first pixel again, for names and ties must not depend on the order of labels.
+        _, first, which = np.unique(joined, return_index=True, return_inverse=True)
+        rank = np.argsort(np.argsort(first))
+        return np.append(rank[which], NONE)[group], int(first.size)
 
 
 def ground_of(zones: Sequence[Classified]) -> Ground | None:

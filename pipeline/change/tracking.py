@@ -40,7 +40,8 @@ class Tracks:
 def track(ground: Ground, settings: Change) -> Tracks:
     """Follow sites through all periods by the rules of docs/change.md, section 6.
 
-    Groups of held ground, linked at `link_m`, are chained from period to period by the ground they share.
+    Groups of held ground, linked at `link_m` and parted at a pixel more, are chained from period to period by the
+    ground they share.
     """
     tracker = _Tracker(ground, settings)
     for period in range(len(ground.held)):
@@ -106,7 +107,7 @@ class _Tracker:
     def step(self, period: int) -> None:
         """Give every group of held ground of the next period to a site."""
         ground = self.ground
-        group, count = ground.groups(ground.held[period], self.settings.link_m)
+        group, count = ground.groups_of(self.holder, ground.held[period], self.settings.link_m)
         self.size = np.bincount(self.holder[self.holder >= 0], ground.area_mm2[self.holder >= 0], len(self.names))
         label = np.full(count, NONE, np.int64)
         mapped = ground.mapped[period]

@@ -22,7 +22,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object,
 OutOption = Annotated[Path, typer.Option("--out", help="Folder that holds every programme's outputs.")]
 AsOfOption = Annotated[str | None, typer.Option("--as-of", help="Last day that counts, YYYY-MM-DD; default: today.")]
 SourceOption = Annotated[
-    str | None, typer.Option("--source", help="Another source of imagery: earth-search, or a folder's path.")
+    str | None,
+    typer.Option("--source", help="Another source of imagery: a name such as earth-search, or a folder's path."),
 ]
 
 

@@ -57,15 +57,16 @@ def plan(
     source: SourceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell tiles, scenes and what is left out, without reading a pixel."""
-    from pipeline.runs import RunOptions, describe_plan, open_reporter, plan_programme, plan_summary
+    """Tell tiles, scenes, what is left out, and what fetching them would cost, without reading a pixel."""
+    from pipeline.runs import RunOptions, describe_plan, estimate_run, open_reporter, plan_programme, plan_summary
 
     options = RunOptions(day_of(as_of), out_dir, source=source)
     made = plan_programme(config, options, open_reporter(err, quiet=as_json))
+    estimate = estimate_run(made, out_dir / made.file.config.programme)
     if as_json:
-        print_json(plan_summary(made))
+        print_json({**plan_summary(made), "estimate": estimate.as_json()})
     else:
-        out.print(describe_plan(made), markup=False)
+        out.print("\n".join((describe_plan(made), *estimate.describe())), markup=False)
 
 
 @app.command()

@@ -31,7 +31,9 @@ def review_sample(
     min_distance: Annotated[float, typer.Option(help="Metres between any two points.")] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draw.")] = 0,
     buffer: Annotated[float, typer.Option(help="Metres around mapped ground that are a stratum of their own.")] = 100,
-    drainage: Annotated[Path | None, typer.Option(help="GeoJSON of rivers, lines or polygons.")] = None,
+    drainage: Annotated[
+        Path | None, typer.Option(help="GeoJSON of rivers, lines or polygons; default: that of the run's elevation.")
+    ] = None,
     drainage_width: Annotated[float, typer.Option(help="Metres on all sides of them.")] = 250,
     model: ModelOption = None,
     language: Annotated[str, typer.Option(help="Of the page on which points are labelled: en or fr.")] = "en",
@@ -68,7 +70,7 @@ def review_sample(
         raise BadInput(f"{', '.join(there)}: already there, and may hold labels; choose another --out or remove them")
     layer = Drainage.read(drainage, drainage_width) if drainage else None
     manifest = read_manifest(run_dir)
-    design = draw_sample(run_dir, manifest, request, layer, model, out_file.name)
+    design = draw_sample(run_dir, manifest, request, layer, model, out_file.name, drainage_width)
     texts = {"sample": design.sample_geojson(), "labels": design.template_csv(), "design": design.to_json()}
     for name, text in texts.items():
         write_whole(files[name], text.encode())

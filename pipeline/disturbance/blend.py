@@ -45,6 +45,11 @@ class BlendClassifier:
             NetworkClassifier.from_files(network or {}, {onnx_session.FILE: files[onnx_session.FILE]}),
         )
 
+    @property
+    def evidence(self) -> tuple[str, ...]:
+        """What the trees ask for; a network reads bands alone."""
+        return self.trees.evidence
+
     def metadata(self) -> dict[str, Any]:
         """What either part says of itself, under its kind."""
         return {part.kind: part.metadata() for part in (self.trees, self.network)}

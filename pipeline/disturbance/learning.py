@@ -20,6 +20,11 @@ class Classifier(Protocol):
 
     kind: str  # "trees", "network" or "blend"
 
+    @property
+    def evidence(self) -> tuple[str, ...]:
+        """Names of the planes of evidence that change its answers: those that it was trained with."""
+        ...
+
     def predict(
         self, reflectance: NDArray[np.uint16], halo: int, evidence: Evidence | None = None
     ) -> NDArray[np.uint16]:

@@ -135,6 +135,11 @@ class Model:
         """What it is: "trees", "network" or "blend" of both."""
         return self.classifier.kind
 
+    @property
+    def evidence(self) -> tuple[str, ...]:
+        """Names of the planes of evidence that it was trained with; see Classifier."""
+        return self.classifier.evidence
+
     def predict(
         self, reflectance: NDArray[np.uint16], halo: int, evidence: Evidence | None = None
     ) -> NDArray[np.uint16]:

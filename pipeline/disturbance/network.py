@@ -35,6 +35,7 @@ class NetworkClassifier:
     sidecar: Sidecar
     onnx: bytes
     kind = "network"
+    evidence = ()  # it reads bands alone
 
     @classmethod
     def from_files(cls, metadata: Mapping[str, Any], files: Mapping[str, bytes]) -> NetworkClassifier:

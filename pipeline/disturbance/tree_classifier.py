@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pipeline.disturbance.features import compute, feature_names, observed
 from pipeline.disturbance.learning import Evidence
-from pipeline.disturbance.planes import probability_planes
+from pipeline.disturbance.planes import EVIDENCE, probability_planes
 from pipeline.disturbance.trees import ARRAYS, Forest, sigmoid
 from pipeline.errors import ModelError
 from pipeline.imagery.scene import BANDS
@@ -53,6 +53,12 @@ class TreeClassifier:
             if metadata.get(key) != value:
                 raise ModelError(f"model: made with other {key} than this version reads; train it again")
         return cls(Forest.from_arrays(_decode(files[FILE]), len(feature_names()), len(OUTPUTS)))
+
+    @property
+    def evidence(self) -> tuple[str, ...]:
+        """Planes of evidence that some tree asks for; without any in training none does."""
+        names = feature_names()
+        return tuple(name for name in EVIDENCE if names.index(name) in self.forest.feature)
 
     def metadata(self) -> dict[str, Any]:
         """Bands, features and scores, in their order."""

@@ -126,8 +126,8 @@ def _notes(frame: Frame, found: Scan, drawn: Sequence[Drawn], settings: Settings
         notes.append(f"Strata without ground, left out: {', '.join(empty)}.")
     if settings.drainage is None:
         notes.append(
-            "No drainage layer was given, and the run's rasters do not tell water: there is no drainage corridor; its "
-            "ground is in 'rest'."
+            "No drainage layer was given, and the run had no elevation to tell one: there is no drainage corridor; "
+            "its ground is in 'rest'."
         )
     elif not found.cells[NAMES.index("drainage")]:
         notes.append("No ground of the frame lies in the drainage corridor.")

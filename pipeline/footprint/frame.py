@@ -37,7 +37,7 @@ from pipeline.errors import BadInput
 from pipeline.footprint.strata import (
     MAX_BUFFER_M,
     NOT_IN_FRAME,
-    Drainage,
+    Corridor,
     halo_px,
     is_mapped,
     strata_of,
@@ -162,7 +162,7 @@ class Frame:
         run_dir: Path,
         manifest: Mapping[str, Any],
         buffer_m: float = 100,
-        drainage: Drainage | None = None,
+        drainage: Corridor | None = None,
         model: str | None = None,
     ) -> None:
         if not 0 <= buffer_m <= MAX_BUFFER_M:

@@ -25,8 +25,9 @@ from pipeline.footprint.allocation import (
 from pipeline.footprint.design import Design, DrainageLayer, Settings
 from pipeline.footprint.drawn_design import make_design
 from pipeline.footprint.frame import Frame
+from pipeline.footprint.mapped_drainage import mapped_drainage
 from pipeline.footprint.sampling import Scan, draw, scan
-from pipeline.footprint.strata import NAMES, Drainage
+from pipeline.footprint.strata import NAMES, Corridor
 
 SIZE = 600
 
@@ -68,7 +69,7 @@ class Request:
         """Whether the points of each stratum are given."""
         return "=" in self.allocation
 
-    def settings(self, has_change: bool, drainage: Drainage | None) -> Settings:
+    def settings(self, has_change: bool, drainage: Corridor | None) -> Settings:
         """The same as the design keeps it; the target is new workings, or workings where there is one period."""
         target = self.target or ("new" if has_change else "workings")
         if target == "new" and not has_change:
@@ -94,13 +95,20 @@ def draw_sample(
     run_dir: Path,
     manifest: Mapping[str, Any],
     request: Request,
-    drainage: Drainage | None = None,
+    drainage: Corridor | None = None,
     model: str | None = None,
     sample_file: str = "sample.geojson",
+    width_m: float = 250,
 ) -> Design:
-    """Draw a sample from a finished run. Raises BadInput where the run cannot be used or the request not be met."""
-    with Frame(run_dir, manifest, request.buffer_m, drainage, model) as frame:
-        settings = request.settings(frame.before is not None, drainage)
+    """Draw a sample from a finished run. Raises BadInput where the run cannot be used or the request not be met.
+
+    Without a layer of `drainage` the corridor is that of the run's terrain, `width_m` on all sides, where it has any.
+    """
+    with (
+        mapped_drainage(run_dir, manifest, width_m) as mapped,
+        Frame(run_dir, manifest, request.buffer_m, drainage or mapped, model) as frame,
+    ):
+        settings = request.settings(frame.before is not None, frame.drainage)
         keep = settings.size or MAX_POINTS
         found = scan(frame, request.seed, request.min_distance_m, keep, len(frame.zones or ()))
         if not found.cells.any():

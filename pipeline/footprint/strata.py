@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import shapely
@@ -81,6 +81,27 @@ def halo_px(distance_m: float) -> int:
     return math.ceil(distance_m / PIXEL_M)
 
 
+class Corridor(Protocol):
+    """Ground along drainage, on all sides of it by `width_m`; `file` and `sha256` tell what it follows."""
+
+    @property
+    def file(self) -> str: ...  # noqa: D102
+    @property
+    def sha256(self) -> str: ...  # noqa: D102
+    @property
+    def width_m(self) -> float: ...  # noqa: D102
+
+    def corridor(self, tile: Tile) -> NDArray[np.bool_]:
+        """Pixels of a tile (512, 512) in the corridor."""
+        ...
+
+
+def require_width(width_m: float) -> None:
+    """Raises BadInput unless a corridor can be so wide."""
+    if not 0 < width_m <= MAX_WIDTH_M:
+        raise BadInput(f"--drainage-width {width_m:g}: expected more than 0 and up to {MAX_WIDTH_M} m")
+
+
 @dataclass(frozen=True)
 class Drainage:
     """Lines and polygons of a drainage layer in longitude and latitude, each with `width_m` of ground on all sides."""
@@ -93,8 +114,7 @@ class Drainage:
     @classmethod
     def read(cls, path: Path, width_m: float) -> Drainage:
         """The layer of a GeoJSON file; raises Problems that names every feature at fault, or BadInput."""
-        if not 0 < width_m <= MAX_WIDTH_M:
-            raise BadInput(f"--drainage-width {width_m:g}: expected more than 0 and up to {MAX_WIDTH_M} m")
+        require_width(width_m)
         shapes, problems = [], []
         for number, feature in enumerate(load_features(path), start=1):
             try:

@@ -36,6 +36,8 @@ _SAFE_KEYS = ("product_metadata", "product-metadata")
 class FolderSource:
     """The scenes of a folder, listed once per instance; `offset` overrides what metadata say about the -1000."""
 
+    remote = False
+
     def __init__(self, root: Path, offset: int | None = None, name: str = "folder") -> None:
         self.root = root.resolve()
         self.offset = offset
@@ -48,16 +50,16 @@ class FolderSource:
         if self._listed is None:
             self._listed = self._list()
         scenes, lost = self._listed
-        kept = newest_versions([scene for scene in scenes if _within(scene, bbox, start, end)])
-        return SceneList(kept.scenes, (*_reported(lost, bbox, start, end), *kept.skipped))
+        kept = newest_versions([scene for scene in scenes if within(scene, bbox, start, end)])
+        return SceneList(kept.scenes, (*reported(lost, bbox, start, end), *kept.skipped))
 
     def find_radar(self, bbox: Bbox, start: date, end: date, collection: str) -> RadarList:
         """See RadarFinder. Items are known by what they hold, whatever `collection` they say they are of."""
         if self._listed_radar is None:
             self._listed_radar = self._list_radar()
         scenes, lost = self._listed_radar
-        kept = distinct([scene for scene in scenes if _within(scene, bbox, start, end)])
-        return RadarList(kept.scenes, (*_reported(lost, bbox, start, end), *kept.skipped))
+        kept = distinct([scene for scene in scenes if within(scene, bbox, start, end)])
+        return RadarList(kept.scenes, (*reported(lost, bbox, start, end), *kept.skipped))
 
     def read(self, scene: Scene, bands: Sequence[str], geobox: GeoBox) -> NDArray[np.uint16]:
         """See Source."""
@@ -148,7 +150,7 @@ class _Content:
     def resolve(self, href: str) -> str:
         place = resolve_href(href, self.base, self.root)
         if not place.startswith(("http", "s3")):
-            self.digest.update(_sampled(Path(place)))
+            self.digest.update(sampled(Path(place)))
         return place
 
     @property
@@ -156,11 +158,12 @@ class _Content:
         return self.digest.hexdigest()[:16]
 
 
-def _within(scene: Scene | RadarScene, bbox: Bbox, start: date, end: date) -> bool:
+def within(scene: Scene | RadarScene, bbox: Bbox, start: date, end: date) -> bool:
+    """Whether a scene was acquired in a span of days, both included, and touches a lon/lat box."""
     return start <= scene.acquired.date() <= end and (scene.bbox is None or touches(scene.bbox, bbox))
 
 
-def _reported(lost: Sequence[Lost], bbox: Bbox, start: date, end: date) -> list[Skipped]:
+def reported(lost: Sequence[Lost], bbox: Bbox, start: date, end: date) -> list[Skipped]:
     """What must be said of scenes that cannot be used: those of the place and time, and those of unknown ones."""
     return [
         one.skipped
@@ -201,7 +204,7 @@ def remote_href(href: str) -> str:
     return href
 
 
-def _sampled(path: Path) -> bytes:
+def sampled(path: Path) -> bytes:
     """Digest of a file's size and of bytes from all over it: a raster written anew differs nearly everywhere."""
     try:
         with path.open("rb") as file:

@@ -24,7 +24,11 @@ _KEYS: dict[str, tuple[str, ...]] = {
     SCL: (SCL, "scl", "SCL_20m", "scl-jp2"),
 }
 _LAUNCH, _RETIRED = datetime(2015, 6, 23, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
-_SENSING = re.compile(r"_(\d{8}T\d{6})_N\d{4}_R\d{3}_T(\d{2}[A-Z]{3})_(\d{8}T\d{6})")
+# Product names; the Planetary Computer's ids leave out the baseline.
+_SENSING = re.compile(r"_(\d{8}T\d{6})_(?:N\d{4}_)?R\d{3}_T(\d{2}[A-Z]{3})_(\d{8}T\d{6})")
+# Earth Search: S2A_33NUG_20210105_0_L2A, and S2A_T33NUG_20210105T093411_L2A in Collection 1.
+_SHORT_ID = re.compile(r"S2[A-Z]_T?(\d{1,2}[C-HJ-NP-X][A-HJ-NP-Z]{2})_\d{8}(?![0-9])")
+_SATELLITE = re.compile(r"S2([A-Z])_")
 _DATASTRIP = re.compile(r"_S(\d{8}T\d{6})_")
 _MGRS = re.compile(r"(?:MGRS-|T)?(\d{1,2})([C-HJ-NP-X])([A-HJ-NP-Z]{2})")
 
@@ -75,8 +79,9 @@ def _scene(
     if missing:
         raise SceneRejected(f"lacks {', '.join(missing)}; its assets are {sorted(assets)[:40]}")
     chosen = {band: object_of(assets, key) for band, key in found.items()}
-    decision = decide_offset(item, chosen, safe) if offset is None else OffsetDecision(offset, "the config states it")
     product = text_of(properties, "s2:product_uri", "sentinel:product_id") or name
+    _require_l2a(properties, product)
+    decision = decide_offset(item, chosen, safe) if offset is None else OffsetDecision(offset, "the config states it")
     return Scene(
         id=name,
         version=_version(properties, product, keys),
@@ -85,9 +90,9 @@ def _scene(
         offset=decision.offset,
         offset_reason=decision.reason,
         baseline=safe.baseline if safe else baseline_of(item),
-        platform=text_of(properties, "platform").lower(),
-        granule=_granule(properties, product),
-        processed=text_of(properties, "s2:generation_time", "updated", "created") or _generation(product),
+        platform=text_of(properties, "platform").lower() or _platform(product, name),
+        granule=_granule(properties, product, name),
+        processed=_processed(properties, product),
         epsg=_epsg(properties, chosen["B02"]),
         cloud_cover=_percent(properties.get("eo:cloud_cover")),
         bbox=bbox_of(item),
@@ -167,15 +172,40 @@ def _version(properties: Mapping[str, Any], product: str, keys: Mapping[str, str
     return " ".join(part for part in parts if part)
 
 
-def _generation(product: str) -> str:
-    match = _SENSING.search(product)
-    return datetime.strptime(match[3], "%Y%m%dT%H%M%S").replace(tzinfo=UTC).isoformat() if match else ""
+def _require_l2a(properties: Mapping[str, Any], product: str) -> None:
+    level = text_of(properties, "processing:level", "s2:product_type")
+    if "MSIL1C" in product or level.upper().endswith("1C"):
+        raise SceneRejected("is top-of-atmosphere (L1C); give a collection of surface reflectance (L2A)")
 
 
-def _granule(properties: Mapping[str, Any], product: str) -> str:
+def _processed(properties: Mapping[str, Any], product: str) -> str:
+    """When the product was made, ISO in UTC; when its item was written only where nothing tells more."""
+    for key in ("s2:generation_time", "processing:datetime"):
+        if made := iso_time(text_of(properties, key)):
+            return made
     match = _SENSING.search(product)
-    tile = match[2] if match else _mgrs(properties)
-    strip = _DATASTRIP.search(text_of(properties, "s2:datastrip_id"))
+    if match:
+        return datetime.strptime(match[3], "%Y%m%dT%H%M%S").replace(tzinfo=UTC).isoformat()
+    return iso_time(text_of(properties, "updated", "created"))
+
+
+def iso_time(text: str) -> str:
+    """An RFC 3339 time as ISO in UTC, so that times compare as texts; empty for anything else."""
+    try:
+        return parse_time(text).isoformat()
+    except (ValueError, OverflowError):
+        return ""
+
+
+def _platform(*names: str) -> str:
+    match = next((found for name in names if (found := _SATELLITE.match(name))), None)
+    return f"sentinel-2{match[1].lower()}" if match else ""
+
+
+def _granule(properties: Mapping[str, Any], product: str, name: str) -> str:
+    match, short = _SENSING.search(product), _SHORT_ID.match(name)
+    tile = match[2] if match else _mgrs(properties) or (short[1].zfill(5) if short else "")
+    strip = _DATASTRIP.search(text_of(properties, "s2:datastrip_id", "eopf:datastrip_id"))
     return f"{tile} {strip[1]}" if tile and strip else tile
 
 

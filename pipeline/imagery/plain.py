@@ -16,7 +16,7 @@ from rasterio.warp import transform_bounds
 from pipeline.errors import SceneRejected
 from pipeline.imagery.items import in_flight
 from pipeline.imagery.radiometry import OFFSET, OffsetDecision, decide_offset
-from pipeline.imagery.raster import grid_of, opened
+from pipeline.imagery.raster import grid_of, opened, short_name
 from pipeline.imagery.scene import BANDS, SCL, Asset, Bbox, Scene, Skipped
 
 _DATE = re.compile(r"(?<!\d)((?:19|20)\d{2})-?([01]\d)-?([0-3]\d)(?!\d)")
@@ -129,8 +129,9 @@ def acquired_from(stem: str) -> datetime:
 
 
 def _describe(path: Path, band: str | None) -> _File:
-    with opened(str(path)) as src:
-        grid = grid_of(src)
+    with opened(str(path)) as raster:
+        src = raster.src
+        grid = grid_of(src, short_name(str(path)))
         bands = (band,) if band is not None else _bands(src, path)
         return _File(
             epsg=grid.epsg,

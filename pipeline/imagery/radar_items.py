@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from pipeline.errors import SceneRejected
-from pipeline.imagery.items import acquired_at, bbox_of, href_of, object_of, scene_id, text_of
-from pipeline.imagery.scene import Bbox, Skipped
+from pipeline.imagery.items import acquired_at, bbox_of, href_of, iso_time, object_of, scene_id, text_of
+from pipeline.imagery.scene import Bbox, Skipped, covers
 
 POLARISATIONS = ("vv", "vh")
 ORBITS = ("ascending", "descending")
 _LAUNCH, _RETIRED = datetime(2014, 4, 3, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+_ONE_SLICE = timedelta(seconds=2)  # slices of a pass follow each other by 25 seconds
 _DECIBEL = frozenset({"db", "decibel", "decibels"})
 
 
@@ -35,7 +36,8 @@ class RadarScene:
     """One acquisition, as its metadata describe it; `bands` in the order of POLARISATIONS.
 
     `track` is the relative orbit (1 to 175), 0 where the item does not say. Looks from one track see the ground
-    under one angle and can be compared; `version` enters every key of what is made from the scene.
+    under one angle and can be compared; `version` enters every key of what is made from the scene. `processed` (ISO
+    time) tells which of two versions of a slice is the later.
     """
 
     id: str
@@ -46,6 +48,7 @@ class RadarScene:
     bands: tuple[Backscatter, ...]
     platform: str = ""
     bbox: Bbox | None = None
+    processed: str = ""
 
     @property
     def line(self) -> str:
@@ -110,14 +113,35 @@ def radar_from_item(item: Mapping[str, Any], resolve: Callable[[str], str]) -> R
 
 
 def distinct(scenes: Sequence[RadarScene]) -> RadarList:
-    """Scenes by time, then id, each id once; a second scene of the same id and another time is named as failed."""
-    kept: dict[str, RadarScene] = {}
+    """Scenes by time, then id, each id and each slice once; the others with the reason.
+
+    A second scene of the same id and another time failed. Of two versions of one slice (a satellite, its track, the
+    time within two seconds, the ground of one covered by that of the other) the latest processed is kept, or the one
+    whose id comes last in the alphabet. The order of `scenes` does not matter.
+    """
+    first: dict[str, RadarScene] = {}
     skipped = []
     for scene in sorted(scenes, key=lambda s: (s.acquired, s.id, s.version)):
-        if kept.setdefault(scene.id, scene).acquired != scene.acquired:
+        if first.setdefault(scene.id, scene).acquired != scene.acquired:
             reason = f"the scene of {scene.acquired:%Y-%m-%d %H:%M} bears the id of another; give each item its own"
             skipped.append(Skipped(scene.id, reason, failed=True))
-    return RadarList(tuple(kept.values()), tuple(skipped))
+    kept: dict[tuple[str, str], list[RadarScene]] = {}
+    for scene in sorted(first.values(), key=lambda s: (s.processed, s.id), reverse=True):
+        others = kept.setdefault((scene.platform, scene.line), [])
+        winner = next((other for other in others if _same_slice(other, scene)), None)
+        if winner is None:
+            others.append(scene)
+        else:
+            reason = f"another version of {winner.id}, which was processed later or, if untold, is named last"
+            skipped.append(Skipped(scene.id, reason))
+    ordered = sorted((scene for group in kept.values() for scene in group), key=lambda s: (s.acquired, s.id))
+    return RadarList(tuple(ordered), tuple(skipped))
+
+
+def _same_slice(kept: RadarScene, scene: RadarScene) -> bool:
+    if kept.bbox is None or scene.bbox is None or abs(kept.acquired - scene.acquired) > _ONE_SLICE:
+        return False
+    return covers(kept.bbox, scene.bbox)
 
 
 def _scene(item: Mapping[str, Any], resolve: Callable[[str], str]) -> RadarScene:
@@ -141,6 +165,7 @@ def _scene(item: Mapping[str, Any], resolve: Callable[[str], str]) -> RadarScene
         bands=tuple(_band(object_of(assets, str(_key(assets, band))), resolve, band) for band in POLARISATIONS),
         platform=text_of(properties, "platform").lower(),
         bbox=bbox_of(item),
+        processed=iso_time(text_of(properties, "processing:datetime", "updated", "created")),
     )
 
 

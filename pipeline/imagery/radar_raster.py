@@ -15,7 +15,8 @@ from rasterio.windows import Window
 
 from pipeline.errors import SceneRejected
 from pipeline.imagery.radar_items import Backscatter, RadarScene
-from pipeline.imagery.raster import epsg_of, opened, short_name
+from pipeline.imagery.raster import Raster, epsg_of, opened, short_name
+from pipeline.imagery.remote import RangeClient
 
 RADAR_NODATA = -32768
 DB_SCALE = 100
@@ -25,26 +26,27 @@ _MARGIN_PX = 2  # that bilinear interpolation reads around a window
 _MOST_WINDOW_PX = 1 << 25
 
 
-def read_polarisations(scene: RadarScene, geobox: GeoBox) -> NDArray[np.int16]:
+def read_polarisations(scene: RadarScene, geobox: GeoBox, client: RangeClient | None = None) -> NDArray[np.int16]:
     """Both polarisations of a scene whose bands are files, (2, y, x); see RadarFinder.read_radar."""
-    return np.stack([read_backscatter(band, geobox) for band in scene.bands])
+    return np.stack([read_backscatter(band, geobox, client) for band in scene.bands])
 
 
-def read_backscatter(band: Backscatter, geobox: GeoBox) -> NDArray[np.int16]:
+def read_backscatter(band: Backscatter, geobox: GeoBox, client: RangeClient | None = None) -> NDArray[np.int16]:
     """One polarisation on a lattice geobox, (y, x), dB x 100; -32768 outside the file and where it has no data.
 
     A grid of whole lattice pixels is read as it is (coarser pixels repeated); any other is interpolated in linear
     power, because a mean of decibels is no mean of backscatter. Raises SceneRejected.
     """
-    with opened(band.href) as src:
+    with opened(band.href, client) as raster:
+        src = raster.src
         _require_backscatter(src, band)
         to_source = ~src.transform * geobox.affine
         if src.crs is None:
             raise SceneRejected(f"{short_name(band.href)} has no grid; terrain-corrected backscatter is needed")
         if src.crs.to_epsg() == epsg_of(geobox) and (step := _whole_step(to_source)):
-            return _decibels(_repeated(src, geobox, to_source, step), src.nodata, band)
+            return _decibels(_repeated(raster, geobox, to_source, step), src.nodata, band)
         try:
-            return _warped(src, geobox, band)
+            return _warped(raster, geobox, band)
         except RasterioError as error:
             raise SceneRejected(f"{short_name(band.href)} cannot be brought to the lattice ({error})") from error
 
@@ -61,6 +63,11 @@ def to_power(backscatter: NDArray[np.int16]) -> NDArray[np.float64]:
 
 
 def _require_backscatter(src: DatasetReader, band: Backscatter) -> None:
+    if src.crs is None and src.gcps[0]:
+        raise SceneRejected(
+            f"{short_name(band.href)} has ground control points and no grid: a raw ground-range product (GRD), not "
+            "calibrated, not corrected for terrain; give radiometrically terrain-corrected backscatter (RTC)"
+        )
     kind = np.dtype(src.dtypes[0]).kind
     if kind not in "iuf" or (kind != "f" and not band.in_db):
         raise SceneRejected(
@@ -79,8 +86,9 @@ def _whole_step(to_source: Affine) -> int | None:
     return step if agree else None
 
 
-def _repeated(src: DatasetReader, geobox: GeoBox, to_source: Affine, step: int) -> NDArray[np.float64]:
+def _repeated(raster: Raster, geobox: GeoBox, to_source: Affine, step: int) -> NDArray[np.float64]:
     """A window as it is stored, NaN outside the file."""
+    src = raster.src
     height, width = geobox.shape
     row = (round(to_source.f * step) + np.arange(height)) // step
     col = (round(to_source.c * step) + np.arange(width)) // step
@@ -89,11 +97,12 @@ def _repeated(src: DatasetReader, geobox: GeoBox, to_source: Affine, step: int) 
     if rows.any() and cols.any():
         row, col = row[rows], col[cols]
         window = Window(col[0], row[0], col[-1] - col[0] + 1, row[-1] - row[0] + 1)
-        out[np.ix_(rows, cols)] = src.read(1, window=window)[np.ix_(row - row[0], col - col[0])]
+        out[np.ix_(rows, cols)] = raster.read([1], window)[0][np.ix_(row - row[0], col - col[0])]
     return out
 
 
-def _warped(src: DatasetReader, geobox: GeoBox, band: Backscatter) -> NDArray[np.int16]:
+def _warped(raster: Raster, geobox: GeoBox, band: Backscatter) -> NDArray[np.int16]:
+    src = raster.src
     out = np.full(geobox.shape, np.nan)
     west, south, east, north = transform_bounds(f"EPSG:{epsg_of(geobox)}", src.crs, *geobox.boundingbox)
     corners = [~src.transform * corner for corner in ((west, north), (east, north), (west, south), (east, south))]
@@ -106,7 +115,7 @@ def _warped(src: DatasetReader, geobox: GeoBox, band: Backscatter) -> NDArray[np
     if (right - left) * (bottom - top) > _MOST_WINDOW_PX:
         raise SceneRejected(f"{short_name(band.href)} is much finer than 10 m; resample it to the lattice")
     window = Window(left, top, right - left, bottom - top)
-    power = _power(src.read(1, window=window).astype(np.float64), src.nodata, band)
+    power = _power(raster.read([1], window)[0].astype(np.float64), src.nodata, band)
     with rasterio.Env(GDAL_NUM_THREADS="1"):
         reproject(
             power,

@@ -15,19 +15,22 @@ from typing import Any
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from pipeline.errors import SceneRejected
+from pipeline.imagery.raster import is_jpeg2000
 from pipeline.imagery.safe import SafeMetadata
 from pipeline.imagery.scene import BANDS, NODATA, SCL, Bbox, Scene, Source
 
 OFFSET = -1000
 _FIRST_WITH_OFFSET = (4, 0)
+_UNKNOWN_BASELINE = "99.99"
 _APPLIED = ("earthsearch:boa_offset_applied", "sentinel:boa_offset_applied")
 _BASELINES = ("s2:processing_baseline", "sentinel:processing_baseline", "processing:version")
 _NAMES = ("s2:product_uri", "sentinel:product_id")
 _NAME_BASELINE = re.compile(r"_N(\d{2})(\d{2})_R\d{3}_")
 
-_OVERVIEW_PX = 512
+OVERVIEW_PX = 512
 _FLOOR_PERCENT = 2
 # The 2nd percentile of blue over real African ground lies from 0.03 to 0.05 (12,710 spectra, digitalearthafrica),
 # over dark forest near 0, and atmospheric correction errs to -0.01. So raw numbers below 900 cannot hold +1000, and
@@ -78,18 +81,25 @@ def decide_offset(
     """Offset of a STAC item whose six bands are the asset dictionaries `assets` (by band name).
 
     What speaks of the files themselves goes before what speaks of the product they were made from:
-    1. a flag that the offset was taken out already: 0, whatever else is declared;
+    1. a flag that the offset was taken out already: 0, whatever else is declared, unless the files are the provider's
+       JPEG 2000, from which nobody took it;
     2. SAFE metadata beside the files: BOA_ADD_OFFSET, or 0 without one;
     3. the `offset` that the assets declare, except a 0 beside a flag that the offset was not taken out;
-    4. the processing baseline: -1000 from 04.00 on.
+    4. the processing baseline: -1000 from 04.00 on; 99.99 (Sen2Cor at home) tells nothing.
     Contradictions are named in the reason; `check_scene` holds the decision against the pixels.
     Raises SceneRejected if nothing decides, or the assets disagree among themselves.
     """
     properties = item.get("properties") or {}
     baseline = safe.baseline if safe else baseline_of(item)
-    by_baseline = None if baseline is None else _offset_of_baseline(baseline)
+    by_baseline = None if baseline in (None, _UNKNOWN_BASELINE) else _offset_of_baseline(baseline)
     declared = _declared(assets)
+    # Earth Search offers the products' own files beside those that it wrote, and flags the latter.
+    originals = {is_jpeg2000(str(assets[band].get("href"))) for band in BANDS if band in assets}
     flag = next((key for key in _APPLIED if isinstance(properties.get(key), bool)), None)
+    if flag and properties[flag] and by_baseline and originals == {True, False}:
+        raise SceneRejected(f"{flag} is true, but some of its bands are JPEG 2000, from which nobody took the offset")
+    if originals == {True}:
+        flag = None
 
     if flag and properties[flag]:
         return _decided(0, f"{flag} is true", declared=declared)
@@ -110,7 +120,7 @@ def decide_offset(
 def _decided(offset: int, reason: str, *, declared: int | None = None, baseline: str | None = None) -> OffsetDecision:
     if declared is not None and declared != offset:
         reason += f", although the assets declare offset {declared / 10000:g}"
-    if baseline is not None and _offset_of_baseline(baseline) != offset:
+    if baseline not in (None, _UNKNOWN_BASELINE) and _offset_of_baseline(baseline) != offset:
         reason += f", although the processing baseline is {baseline}"
     return OffsetDecision(offset, reason)
 
@@ -173,15 +183,21 @@ def _calibrate(stored, less, out, valid, fresh):  # type: ignore[no-untyped-def]
             old[x] |= new[x]
 
 
+def floor_bands(scene: Scene) -> tuple[str, ...]:
+    """What `check_scene` looks at."""
+    return ("B02", SCL) if scene.has_scl else ("B02",)
+
+
 def check_scene(source: Source, scene: Scene) -> DarkFloor:
     """Hold a scene's offset against its dark floor, seen on a thinned look of the whole scene.
 
     Raises SceneRejected where the pixels contradict the offset, or where B02 or SCL cannot be read.
     """
-    bands = ("B02", SCL) if scene.has_scl else ("B02",)
-    seen = source.overview(scene, bands, _OVERVIEW_PX)
+    seen = source.overview(scene, floor_bands(scene), OVERVIEW_PX)
     blue = seen[0]
-    clear = (blue > 0) & (blue < NODATA)
+    # A thinned look averages, in JPEG 2000 for one, and at the edge of the imagery with what is no data.
+    seen_around = ndimage.binary_erosion(blue > 0, np.ones((3, 3)), border_value=1)  # type: ignore[attr-defined]
+    clear = seen_around & (blue < NODATA)
     if scene.has_scl:
         clear &= np.isin(seen[1], _LAND)
     return judge_floor(scene, blue[clear], _km2(scene.bbox) * float(clear.mean()))

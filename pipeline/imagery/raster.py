@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -19,25 +21,22 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from pipeline.areas.lattice import PIXEL_M
+from pipeline.config import Fetch
 from pipeline.errors import LatticeMismatch, SceneRejected
+from pipeline.imagery.remote import RangeClient, RemoteFile, plain_address
 
 GDAL = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     "GDAL_PAM_ENABLED": "NO",
     "GDAL_NUM_THREADS": "1",
-    "GDAL_HTTP_CONNECTTIMEOUT": "10",
-    "GDAL_HTTP_TIMEOUT": "60",
-    "GDAL_HTTP_MAX_RETRY": "3",
-    "GDAL_HTTP_RETRY_DELAY": "1",
-    "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
-    "AWS_NO_SIGN_REQUEST": "YES",
-    "VSI_CACHE": "TRUE",
 }
 # Reflectance below -0.2 is not a measurement but a fill value that the file does not declare (-9999, -32768).
 LOWEST = -2000.0
 _COARSEST_M = 60
+_REMOTE = "remote-file"
 # A window costs whole blocks; a file that is one huge block would be read in full for each.
 _MOST_BLOCK_PX = 1 << 26
+_MOST_WHOLE_PX = 1 << 27
 
 
 @dataclass(frozen=True)
@@ -52,26 +51,82 @@ class Grid:
     width: int
 
 
+class Raster:
+    """An open raster; of a file on the internet, what a window needs is fetched before GDAL asks for it."""
+
+    def __init__(self, src: DatasetReader, file: RemoteFile | None) -> None:
+        self.src = src
+        self._file = file
+
+    def read(self, indexes: Sequence[int], window: Window, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Bands of a window, (band, y, x)."""
+        if self._file is not None and self.src.driver == "GTiff":
+            self._file.prefetch(_blocks(self.src, indexes, window))
+        try:
+            pixels: NDArray[Any] = self.src.read(list(indexes), window=window, out=out)
+        except RasterioError as error:
+            if self._file is not None and self._file.error is not None:
+                raise self._file.error from error
+            raise
+        return pixels
+
+
 @contextmanager
-def opened(href: str) -> Iterator[DatasetReader]:
-    """An open GeoTIFF (or JPEG 2000, by its name); SceneRejected names a file that does not open or breaks."""
+def opened(href: str, client: RangeClient | None = None, **options: str) -> Iterator[Raster]:
+    """An open GeoTIFF (or JPEG 2000, by its name); SceneRejected names a file that does not open or breaks.
+
+    `options` are those of the driver.
+    """
     # No other format is tried: a VRT would let one file name others.
-    driver = "JP2OpenJPEG" if urlsplit(href).path.lower().endswith(".jp2") else "GTiff"
+    driver = "JP2OpenJPEG" if is_jpeg2000(href) else "GTiff"
+    file = RemoteFile(client or RangeClient(Fetch()), href) if "://" in href else None
     try:
-        with rasterio.Env(**GDAL), rasterio.open(href, driver=driver) as src:
-            yield src
+        with rasterio.Env(**GDAL), _dataset(href, file, driver, options) as src:
+            yield Raster(src, file)
     except (RasterioError, OSError) as error:
-        found = _line(str(error).replace(href, short_name(href)))
+        if file is not None and file.error is not None:
+            raise file.error from error
+        found = _line(re.sub(rf"/vsi\w+/{_REMOTE}", "the file", str(error)).replace(href, short_name(href)))
         raise SceneRejected(f"{short_name(href)} cannot be read ({found}); fetch the file again") from error
 
 
-def grid_of(src: DatasetReader) -> Grid:
-    """The grid of an open raster.
+def is_jpeg2000(href: str) -> bool:
+    """Whether a file is JPEG 2000, by its name."""
+    return (urlsplit(href).path if "://" in href else href).lower().endswith(".jp2")
+
+
+def _dataset(href: str, file: RemoteFile | None, driver: str, options: Mapping[str, str]) -> Any:
+    if file is None:
+        return rasterio.open(href, driver=driver, **options)
+
+    def opener(path: str, mode: str = "rb") -> Any:  # noqa: ARG001 (rasterio gives it)
+        if path != _REMOTE:
+            raise FileNotFoundError(path)  # what GDAL would look for beside the file
+        return file.cursor()
+
+    return rasterio.open(_REMOTE, driver=driver, opener=opener, **options)
+
+
+def _blocks(src: DatasetReader, indexes: Sequence[int], window: Window) -> list[tuple[int, int]]:
+    """Offset and size in its file of each block that a window of some bands touches; absent blocks have none."""
+    found = set()
+    for index in indexes:
+        high, wide = src.block_shapes[index - 1]
+        rows = range(window.row_off // high, (window.row_off + window.height - 1) // high + 1)
+        cols = range(window.col_off // wide, (window.col_off + window.width - 1) // wide + 1)
+        for row, col in itertools.product(rows, cols):
+            place = [src.get_tag_item(f"BLOCK_{what}_{col}_{row}", "TIFF", bidx=index) for what in ("OFFSET", "SIZE")]
+            if all(place):
+                found.add((int(place[0]), int(place[1])))
+    return sorted(found)
+
+
+def grid_of(src: DatasetReader, name: str) -> Grid:
+    """The grid of an open raster, told by its name if it is none of ours.
 
     Raises SceneRejected, with the remedy, unless it is north-up UTM (WGS 84) with square pixels of a whole
     number of lattice pixels and edges on multiples of 10 m.
     """
-    name = short_name(src.name)
     epsg = src.crs.to_epsg() if src.crs else None
     remedy = "reproject it to the UTM zone of the place, 10 m pixels with edges on multiples of 10 m"
     if epsg is None or epsg // 100 not in (326, 327) or not 1 <= epsg % 100 <= 60:
@@ -110,14 +165,16 @@ def read_window(
     out: NDArray[np.uint16],
     *,
     is_class: bool = False,
+    client: RangeClient | None = None,
 ) -> None:
     """Lay bands of one file on a lattice geobox: fills `out` (band, y, x), 0 outside the file and where it has no data.
 
     Pixels of 20 m or more are repeated (nearest). Raises SceneRejected if the file cannot be laid on the geobox.
     """
     height, width = geobox.shape
-    with opened(href) as src:
-        grid = grid_of(src)
+    with opened(href, client) as raster:
+        src = raster.src
+        grid = grid_of(src, short_name(href))
         if grid.epsg != epsg_of(geobox):
             raise SceneRejected(
                 f"{short_name(href)} lies in EPSG:{grid.epsg}, the tile in EPSG:{epsg_of(geobox)}; "
@@ -135,9 +192,9 @@ def read_window(
         rows, cols = (r0 // s, math.ceil(r1 / s)), (c0 // s, math.ceil(c1 / s))
         window = Window(cols[0], rows[0], cols[1] - cols[0], rows[1] - rows[0])
         if s == 1 and (r1 - r0, c1 - c0) == (height, width) and set(src.dtypes) == {"uint16"}:
-            raw = src.read(list(indexes), window=window, out=out)
+            raw = raster.read(indexes, window, out)
         else:
-            raw = src.read(list(indexes), window=window)
+            raw = raster.read(indexes, window)
         stored = as_stored(raw, src.nodata, scale, is_class=is_class)
     if stored is out:
         return
@@ -147,10 +204,17 @@ def read_window(
     out[:, r0 - row : r1 - row, c0 - col : c1 - col] = stored[:, top : top + r1 - r0, left : left + c1 - c0]
 
 
-def read_thinned(href: str, index: int, scale: float, side_px: int, *, is_class: bool = False) -> NDArray[np.uint16]:
+def read_thinned(
+    href: str, index: int, scale: float, side_px: int, *, is_class: bool = False, client: RangeClient | None = None
+) -> NDArray[np.uint16]:
     """One whole band thinned to at most `side_px` a side (from overviews where the file has them), (y, x)."""
-    with opened(href) as src:
-        grid_of(src)
+    # The overviews of JPEG 2000 are averages, which of two classes make a third.
+    options = {"OVERVIEW_LEVEL": "NONE"} if is_class and is_jpeg2000(href) else {}
+    with opened(href, client, **options) as raster:
+        src = raster.src
+        grid_of(src, short_name(href))
+        if options and src.height * src.width > _MOST_WHOLE_PX:
+            raise SceneRejected(f"{short_name(href)} has {src.height} x {src.width} pixels; no granule is so large")
         shrink = max(src.height, src.width, side_px) / side_px
         shape = max(1, round(src.height / shrink)), max(1, round(src.width / shrink))
         raw = src.read(index, out_shape=shape)
@@ -179,8 +243,8 @@ def as_stored(raw: NDArray[Any], nodata: float | None, scale: float, *, is_class
 
 
 def short_name(href: str) -> str:
-    """A remote address, or the last two parts of a local path: reasons read alike on every machine."""
-    return _line(href if "://" in href else "/".join(PurePath(href).parts[-2:]))
+    """A remote address without its secrets, or the end of a local path: reasons read alike on every machine."""
+    return _line(plain_address(href) if "://" in href else "/".join(PurePath(href).parts[-2:]))
 
 
 def _line(text: str) -> str:

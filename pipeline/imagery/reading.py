@@ -10,10 +10,13 @@ from odc.geo.geobox import GeoBox
 
 from pipeline.errors import SceneRejected
 from pipeline.imagery.raster import read_thinned, read_window
+from pipeline.imagery.remote import RangeClient
 from pipeline.imagery.scene import SCL, Asset, Scene
 
 
-def read_assets(scene: Scene, bands: Sequence[str], geobox: GeoBox) -> NDArray[np.uint16]:
+def read_assets(
+    scene: Scene, bands: Sequence[str], geobox: GeoBox, client: RangeClient | None = None
+) -> NDArray[np.uint16]:
     """Stored numbers (band, y, x) of a scene on a lattice geobox; see Source.read."""
     out = np.empty((len(bands), *geobox.shape), dtype=np.uint16)
     by_file: dict[tuple[str, float, bool], list[int]] = {}
@@ -24,20 +27,22 @@ def read_assets(scene: Scene, bands: Sequence[str], geobox: GeoBox) -> NDArray[n
         indexes = [scene.assets[bands[k]].index for k in places]
         layers = out[places[0] : places[-1] + 1]
         if len(layers) == len(places):
-            read_window(href, indexes, scale, geobox, layers, is_class=is_class)
+            read_window(href, indexes, scale, geobox, layers, is_class=is_class, client=client)
         else:
             layers = np.empty((len(places), *geobox.shape), dtype=np.uint16)
-            read_window(href, indexes, scale, geobox, layers, is_class=is_class)
+            read_window(href, indexes, scale, geobox, layers, is_class=is_class, client=client)
             out[places] = layers
     return out
 
 
-def overview_assets(scene: Scene, bands: Sequence[str], side_px: int) -> NDArray[np.uint16]:
+def overview_assets(
+    scene: Scene, bands: Sequence[str], side_px: int, client: RangeClient | None = None
+) -> NDArray[np.uint16]:
     """Bands of a whole scene, thinned to one shape (band, y, x); see Source.overview."""
     layers: list[NDArray[np.uint16]] = []
     for band in bands:
         asset = _asset(scene, band)
-        layer = read_thinned(asset.href, asset.index, asset.scale, side_px, is_class=band == SCL)
+        layer = read_thinned(asset.href, asset.index, asset.scale, side_px, is_class=band == SCL, client=client)
         layers.append(layer if not layers else _laid_on(layer, layers[0].shape))
     return np.stack(layers)
 

@@ -19,10 +19,9 @@ from pipeline.imagery.median import greener
 from pipeline.imagery.parallel import each
 from pipeline.imagery.radiometry import calibrate
 from pipeline.imagery.raster import epsg_of
-from pipeline.imagery.scene import BANDS, NODATA, SCL, Scene, Skipped, Source
+from pipeline.imagery.scene import BANDS, NODATA, ONE_OVERPASS, SCL, Scene, Skipped, Source, rank
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_ONE_OVERPASS = timedelta(minutes=30)  # orbits are 100 minutes apart
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ def overpasses(scenes: Sequence[Scene], epsg: int) -> tuple[list[list[Scene]], t
     latest: dict[str, list[Scene]] = {}
     for scene in sorted((s for s in scenes if s.epsg in (None, epsg)), key=lambda s: (s.acquired, s.id)):
         group = latest.get(scene.platform)
-        if group is None or scene.acquired - group[0].acquired > _ONE_OVERPASS:
+        if group is None or scene.acquired - group[0].acquired > ONE_OVERPASS:
             group = latest[scene.platform] = []
             groups.append(group)
         group.append(scene)
@@ -105,10 +104,10 @@ def _read_pass(
     valid: NDArray[np.bool_],
     scl: NDArray[np.uint8],
 ) -> tuple[Skipped, ...]:
-    """Fill one look in place: `out` (band, y, x) x 10 000, `valid` and `scl` (y, x); earlier scenes go first."""
+    """Fill one look in place: `out` (band, y, x) x 10 000, `valid` and `scl` (y, x); the newest versions go first."""
     out[:] = NODATA
     lost = []
-    for scene in scenes:
+    for scene in sorted(scenes, key=lambda s: rank(s)[:2], reverse=True):
         try:
             stored = source.read(scene, (*bands, SCL) if scene.has_scl else bands, geobox)
         except SceneRejected as error:

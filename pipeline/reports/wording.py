@@ -31,6 +31,7 @@ LIMITS = (
     message("Commodity (gold, diamond), legality and production cannot be read off pixels."),
     message("No detection is not no mining."),
     message("This model has no card: its accuracy is not known."),
+    message("The model was trained with {names}, which this run did not have: its figures do not hold here."),
     message("Trained on simulated imagery: it serves tests and says nothing of real ground."),
     message(
         "Trained on {patches} labelled patches; on {groups} held out, disturbed ground is mapped with IoU {iou} and "

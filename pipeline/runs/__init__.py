@@ -1,5 +1,6 @@
 """Runs: plan, execute, store, assemble, write and verify."""
 
+from pipeline.runs.estimate import estimate_run
 from pipeline.runs.inspect import describe_plan, describe_run, plan_summary, read_manifest, verify_run
 from pipeline.runs.progress import open_reporter
 from pipeline.runs.run import Finished, RunOptions, plan_programme, run_programme
@@ -12,6 +13,7 @@ __all__ = [
     "RunOptions",
     "describe_plan",
     "describe_run",
+    "estimate_run",
     "open_reporter",
     "plan_programme",
     "plan_summary",

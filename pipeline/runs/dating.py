@@ -204,6 +204,7 @@ def _tasks(
 ) -> tuple[list[WindowTask], list[list[Opening]]]:
     """The windows to read, by tile and pair of periods, and the openings of which each shows a part."""
     looks = _looks_by_tile(plan, outcomes)
+    terrain = {outcome.tile: outcome.terrain for outcome in outcomes if isinstance(outcome, TileOutcome)}
     groups: dict[tuple[Tile, int, int], list[Opening]] = {}
     for opening in openings:
         for tile in opening.ground:
@@ -228,6 +229,7 @@ def _tasks(
                     plan.model,
                     plan.model_sha256,
                     store,
+                    terrain.get(tile),
                 )
             )
     return tasks, members

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from dask.base import compute
 from dask.callbacks import Callback
 from dask.delayed import delayed
-from distributed import Client, LocalCluster, as_completed
+from distributed import Client, Future, LocalCluster, as_completed
 
-from pipeline.errors import BadInput, PlacerwatchError
+from pipeline.errors import AccessRefused, BadInput, PlacerwatchError
 
 T = TypeVar("T")
 R = TypeVar("R")
+OnDone = Callable[[], None]
+Ready = Callable[[int], T]
 
 
 @dataclass(frozen=True)
@@ -29,15 +30,26 @@ class Failure:
 class Executor(Protocol):
     """Maps a function over tasks; results come in the order of the tasks, wherever and whenever each ran."""
 
-    def map(self, function: Callable[[T], R], tasks: Sequence[T], on_done: Callable[[], None]) -> list[R | Failure]:
-        """Call `function` on each task and `on_done` after each one; a raised error becomes a Failure."""
+    def map(
+        self, function: Callable[[T], R], tasks: Sequence[T], on_done: OnDone, ready: Ready[T] | None = None
+    ) -> list[R | Failure]:
+        """Call `function` on each task and `on_done` after each one; a raised error becomes a Failure.
+
+        `ready`, if given, is asked for each task by its number, in their order, before it starts, and may wait. An
+        AccessRefused is raised instead: no further task is started.
+        """
         ...
 
 
 def guarded(function: Callable[[T], R], task: T) -> R | Failure:
-    """The result of a call, or a Failure with the reason; running out of memory or being stopped is not caught."""
+    """The result of a call, or a Failure with the reason; running out of memory or being stopped is not caught.
+
+    Raises AccessRefused: what one task may not read, no other may.
+    """
     try:
         return function(task)
+    except AccessRefused:
+        raise
     except PlacerwatchError as error:
         return Failure(str(error))
     except Exception as error:
@@ -48,11 +60,13 @@ def guarded(function: Callable[[T], R], task: T) -> R | Failure:
 class Serial:
     """One task after the other in this process."""
 
-    def map(self, function: Callable[[T], R], tasks: Sequence[T], on_done: Callable[[], None]) -> list[R | Failure]:
+    def map(
+        self, function: Callable[[T], R], tasks: Sequence[T], on_done: OnDone, ready: Ready[T] | None = None
+    ) -> list[R | Failure]:
         """See Executor."""
         results = []
-        for task in tasks:
-            results.append(guarded(function, task))
+        for number, task in enumerate(tasks):
+            results.append(_run(function, number, task, ready))
             on_done()
         return results
 
@@ -63,12 +77,22 @@ class Threads:
     def __init__(self, workers: int) -> None:
         self.workers = workers
 
-    def map(self, function: Callable[[T], R], tasks: Sequence[T], on_done: Callable[[], None]) -> list[R | Failure]:
+    def map(
+        self, function: Callable[[T], R], tasks: Sequence[T], on_done: OnDone, ready: Ready[T] | None = None
+    ) -> list[R | Failure]:
         """See Executor."""
-        # A partial is opaque to Dask, which would otherwise search each task for graph keys.
-        calls = [delayed(partial(guarded, function, task), pure=False, traverse=False)() for task in tasks]
+        results: list[R | Failure] = [Failure("the worker was lost")] * len(tasks)
+        # Dask begins where it likes; what is called takes the next task, so that they are begun in their order.
+        numbers = iter(range(len(tasks)))
+
+        def call() -> None:
+            number = next(numbers)
+            results[number] = _run(function, number, tasks[number], ready)
+
         with Callback(posttask=lambda *_: on_done()):
-            return list(compute(*calls, scheduler="threads", num_workers=self.workers, optimize_graph=False))
+            calls = [delayed(call, pure=False, traverse=False)() for _ in tasks]
+            compute(*calls, scheduler="threads", num_workers=self.workers, optimize_graph=False)
+        return results
 
 
 class Cluster:
@@ -77,16 +101,53 @@ class Cluster:
     def __init__(self, client: Client) -> None:
         self.client = client
 
-    def map(self, function: Callable[[T], R], tasks: Sequence[T], on_done: Callable[[], None]) -> list[R | Failure]:
-        """See Executor."""
-        futures = [self.client.submit(guarded, function, task, pure=False) for task in tasks]
-        place = {future.key: index for index, future in enumerate(futures)}
+    def map(
+        self, function: Callable[[T], R], tasks: Sequence[T], on_done: OnDone, ready: Ready[T] | None = None
+    ) -> list[R | Failure]:
+        """See Executor. Few tasks are out at once, so that a refusal stops the others."""
         results: list[R | Failure] = [Failure("the worker was lost")] * len(tasks)
-        for future in as_completed(futures):
+        place: dict[Any, int] = {}
+        done = as_completed()
+
+        def submit(number: int) -> None:
+            task = tasks[number] if ready is None else guarded(ready, number)
+            if isinstance(task, Failure):
+                results[number] = task
+                on_done()
+                return
+            future = self.client.submit(guarded, function, task, pure=False)
+            place[future.key] = number
+            done.add(future)
+
+        def enter(future: Future[Any]) -> None:
             error = future.exception()
+            if isinstance(error, AccessRefused):
+                raise error
             results[place[future.key]] = future.result() if error is None else Failure(f"worker: {error}")
             on_done()
+
+        try:
+            for number in range(len(tasks)):
+                submit(number)
+                while done.has_ready() or done.count() >= self._most_out():
+                    enter(next(done))
+            for future in done:
+                enter(future)
+        except AccessRefused:
+            self.client.cancel(list(done.futures))
+            raise
         return results
+
+    def _most_out(self) -> int:
+        return 4 * max(sum(map(int, self.client.nthreads().values())), 1)
+
+
+def _run(function: Callable[[T], R], number: int, task: T, ready: Ready[T] | None) -> R | Failure:
+    """Wait until a task is ready, then run it."""
+    if ready is None:
+        return guarded(function, task)
+    awaited = guarded(ready, number)
+    return awaited if isinstance(awaited, Failure) else guarded(function, awaited)
 
 
 @contextmanager

@@ -9,16 +9,17 @@ from typing import Any
 
 from pipeline.errors import BadInput
 from pipeline.runs.manifest import MANIFEST, hash_outputs
-from pipeline.runs.plan import Plan, scene_counts
+from pipeline.runs.plan import Plan, date_counts, scene_counts
 from pipeline.runs.radar import RADAR
 from pipeline.runs.store import Store
 from pipeline.runs.tasks import COMPOSITE, MAP
+from pipeline.runs.terrain import TERRAIN
 from pipeline.runs.windows import LOOKS
 
 
 def plan_summary(plan: Plan) -> dict[str, Any]:
     """A plan in numbers."""
-    counts = scene_counts(plan)
+    counts, dates = scene_counts(plan), date_counts(plan)
     return {
         "programme": plan.file.config.programme,
         "as_of": plan.as_of.isoformat(),
@@ -26,8 +27,10 @@ def plan_summary(plan: Plan) -> dict[str, Any]:
         "model": {"name": plan.file.config.disturbance.model, "sha256": plan.model_sha256},
         "tiles": len(plan.tiles),
         "tile_periods": len(plan.work),
+        "dates": {p.name: {"found": plan.found.get(p.name, 0), "kept": dates[p.name]} for p in plan.periods},
         "scenes": {period.name: counts[period.name] for period in plan.periods},
         "scenes_in_all": len(plan.scenes),
+        "elevation": plan.terrain.name or None,
         "left_out": {reason: len(ids) for reason, ids in plan.left_out.items()},
         "without_a_scene": [
             {"tile": item.tile.id, "period": item.period.name} for item in plan.work if not item.looks.period
@@ -45,8 +48,15 @@ def describe_plan(plan: Plan) -> str:
     ]
     for period in plan.periods:
         scenes = numbers["scenes"][period.name]
-        lines.append(f"  {period.name:<12} {period.start} to {period.end}: {scenes} scenes")
+        dates = numbers["dates"][period.name]
+        lines.append(
+            f"  {period.name:<12} {period.start} to {period.end}: {dates['found']} dates found, {dates['kept']} kept, "
+            f"{scenes} scenes"
+        )
     lines += [f"  left out: {count} scenes, {reason}" for reason, count in numbers["left_out"].items()]
+    if plan.terrain.source:
+        lines.append(f"  elevation: {plan.terrain.name}, {len(plan.terrain.blocks)} blocks of terrain")
+    lines += [f"  note: {line}" for line in plan.terrain.limits]
     empty = Counter(row["period"] for row in numbers["without_a_scene"])
     lines += [f"  no scene at all: {count} tiles in {period}" for period, count in empty.items()]
     return "\n".join(lines)
@@ -89,6 +99,13 @@ def describe_run(manifest: dict[str, Any]) -> str:
         f"  scenes  {scenes['used']} used, {scenes['skipped']} skipped, {scenes['rejected']} rejected, "
         f"{scenes['failed']} unreadable",
     ]
+    fetch = manifest.get("fetch", {})
+    if fetch.get("fetched") or fetch.get("cached") or fetch.get("failed"):
+        lines.append(
+            f"  reads   {fetch['fetched']} fetched, {fetch['cached']} cached, {fetch['skipped']} skipped, "
+            f"{fetch['failed']} failed; {fetch['requests']} requests, {fetch['bytes'] / 1e6:.1f} MB in "
+            f"{fetch['seconds']:.0f} s"
+        )
     if counts["rescued_looks"]:
         lines.append(
             f"  {counts['rescued_looks']} pixel looks at bright bare ground were taken back from the cloud mask"
@@ -117,6 +134,9 @@ def verify_run(run_dir: Path) -> list[str]:
                 problems.append(f"stored {stage} of {row['tile']} {row['period']}: missing or damaged")
         if "radar" in row and store.seal(RADAR, row["radar"]["statistics"]) is None:
             problems.append(f"stored radar of {row['tile']} {row['period']}: missing or damaged")
+    for row in manifest.get("elevation", {}).get("blocks", ()):
+        if "terrain" in row and store.seal(TERRAIN, row["terrain"]) is None:
+            problems.append(f"stored terrain of {row['block']}: missing or damaged")
     for row in manifest.get("dating", {}).get("windows", ()):
         if row.get("looks") and store.seal(LOOKS, row["looks"]) is None:
             before, after = row["between"]

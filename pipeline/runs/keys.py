@@ -9,11 +9,14 @@ from pipeline import config
 from pipeline.areas import Tile
 from pipeline.config_file import ConfigFile
 from pipeline.footprint import Layer
-from pipeline.imagery import LookPlan, RadarScene, Scene
+from pipeline.imagery import Block, LookPlan, RadarScene, Scene
 from pipeline.runs.store import code_version, content_key
 
 # Bump when the layout of stored planes changes without a change of the code that makes them.
 STORE_FORMAT = 1
+
+# Key of a stored block of terrain and the names of its layers that the model is given; None where it is given none.
+Evidence = tuple[str, tuple[str, ...]] | None
 
 
 def _identity(scenes: Sequence[Scene]) -> list[list[str | int]]:
@@ -39,9 +42,15 @@ def composite_key(tile: Tile, looks: LookPlan, settings: config.Imagery, halo_px
     )
 
 
-def map_key(composite: str, model_sha256: str) -> str:
-    """Key of a map of probabilities: its composite, the model, and the code."""
-    return content_key(format=STORE_FORMAT, composite=composite, model=model_sha256, code=code_version("disturbance"))
+def map_key(composite: str, model_sha256: str, evidence: Evidence = None) -> str:
+    """Key of a map of probabilities: its composite, the model, the code, and the evidence that the model was given."""
+    return content_key(
+        format=STORE_FORMAT,
+        composite=composite,
+        model=model_sha256,
+        code=code_version("disturbance"),
+        **({"evidence": evidence} if evidence else {}),
+    )
 
 
 def window_key(
@@ -50,6 +59,7 @@ def window_key(
     spans: Sequence[Sequence[Scene]],
     settings: config.Imagery,
     model_sha256: str,
+    evidence: Evidence = None,
 ) -> str:
     """Key of the single looks at a window of a tile: what a composite and its map depend on, span by span."""
     return content_key(
@@ -60,6 +70,7 @@ def window_key(
         settings=settings,
         model=model_sha256,
         code=code_version("areas", "imagery", "disturbance"),
+        **({"evidence": evidence} if evidence else {}),
     )
 
 
@@ -71,6 +82,17 @@ def radar_key(tile: Tile, scenes: Sequence[RadarScene], settings: config.Radar, 
         halo_px=halo_px,
         radar=[[scene.id, scene.version] for scene in scenes],
         settings=[settings.min_looks, settings.multilook_px, settings.surroundings_m],
+        code=code_version("areas", "imagery"),
+    )
+
+
+def terrain_key(block: Block, files: Sequence[Sequence[str]], drainage_km2: float) -> str:
+    """Key of a block of terrain: the files of elevation and their versions, where drainage begins, and the code."""
+    return content_key(
+        format=STORE_FORMAT,
+        block=block.id,
+        files=files,
+        drainage_km2=drainage_km2,
         code=code_version("areas", "imagery"),
     )
 
@@ -101,7 +123,12 @@ def change_key(
 
 
 def run_key(
-    maps_key: str, file: ConfigFile, as_of: date, limits: Sequence[str], failed: Sequence[Mapping[str, str]]
+    maps_key: str,
+    file: ConfigFile,
+    as_of: date,
+    limits: Sequence[str],
+    failed: Sequence[Mapping[str, str]],
+    terrain: Sequence[str] = (),
 ) -> str:
     """Key of a run's outputs: what was mapped and what failed, how it is told, and each zone's status on the day."""
     return content_key(
@@ -119,4 +146,5 @@ def run_key(
         licence=file.config.footprint.licence,
         source=file.config.source.kind,
         code=code_version("reports", "runs"),
+        **({"terrain": terrain} if terrain else {}),
     )

@@ -6,7 +6,7 @@ import json
 import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,12 @@ from pipeline.hashing import sha256_of
 from pipeline.periods import with_origin
 from pipeline.runs.dating import NOTHING_DATED, Dating
 from pipeline.runs.execute import Failure
+from pipeline.runs.fetching import Tally
 from pipeline.runs.plan import Plan
 from pipeline.runs.radar import RadarOutcome
 from pipeline.runs.store import code_version
 from pipeline.runs.tasks import TileOutcome
+from pipeline.runs.terrain import TerrainOutcome, terrain_note
 
 SCHEMA_VERSION = "1.0"
 MANIFEST = "run.json"
@@ -37,6 +39,7 @@ _PACKAGES = (
     "odc-geo",
     "onnxruntime",
     "pyarrow",
+    "pyflwdir",
     "pyproj",
     "rasterio",
     "scikit-learn",
@@ -58,6 +61,16 @@ class Work:
     unseen: frozenset[tuple[Tile, int]]
     dating: Dating = NOTHING_DATED
     radar: tuple[RadarOutcome | Failure, ...] = ()
+    fetch: Tally = field(default_factory=Tally)
+    workers: int = 1
+    terrain: tuple[TerrainOutcome | Failure, ...] = ()
+
+    @property
+    def computing(self) -> dict[str, Any]:
+        """How many tasks were computed, the seconds that they took together, and the workers at it."""
+        done = [o for o in (*self.outcomes, *self.radar) if not isinstance(o, Failure)]
+        seconds = [o.seconds for o in done if o.state in ("computed", "classified")]
+        return {"tasks": len(seconds), "seconds": round(sum(seconds), 3), "workers": self.workers}
 
     @property
     def failed(self) -> list[dict[str, str]]:
@@ -76,6 +89,9 @@ class Work:
                 rows.append({**place, "reason": f"radar: {radar.reason}"})
             else:
                 rows += [{**place, "scene": s.scene_id, "reason": s.reason} for s in radar.skipped if s.failed]
+        for block, terrain in zip(self.plan.terrain.blocks, self.terrain, strict=False):
+            if isinstance(terrain, Failure):
+                rows.append({"tile": block.id, "reason": f"elevation: {terrain.reason}"})
         return rows + list(self.dating.failed)
 
     @property
@@ -181,6 +197,7 @@ def build_manifest(
             ],
         },
         "tasks": _task_rows(work),
+        "elevation": terrain_note(plan.terrain, work.terrain),
         "dating": work.dating.as_json(),
         "change_key": change_key,
         "code": {"placerwatch": pipeline.__version__, "rooms": {room: code_version(room) for room in ROOMS}},
@@ -189,6 +206,7 @@ def build_manifest(
             "gdal": rasterio.__gdal_version__,
             **{name: version(name) for name in _PACKAGES},
         },
+        "fetch": {**work.fetch.as_json(), "computing": work.computing},
         "timings_s": {name: round(seconds, 3) for name, seconds in timings.items()},
         "outputs": dict(sorted(outputs.items())),
     }

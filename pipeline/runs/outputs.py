@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -12,12 +13,11 @@ from numpy.typing import NDArray
 
 import pipeline
 from pipeline.areas import NOT_WATCHED, Tile, zone_index, zones_of
-from pipeline.change import CLASS_NAMES, OUTSIDE, STATE_NAMES, STATE_OUTSIDE, same_season
+from pipeline.change import CLASS_NAMES, OUTSIDE, STATE_NAMES, STATE_OUTSIDE, RunRecord, same_season
 from pipeline.config import Period
-from pipeline.disturbance import limits_of
 from pipeline.errors import StoreError
 from pipeline.footprint import Provenance, delve_csv
-from pipeline.imagery import NODATA
+from pipeline.imagery import LAYERS, NODATA, Block
 from pipeline.reports import (
     CLASS_COLOURS,
     STATE_RASTER_COLOURS,
@@ -36,6 +36,7 @@ from pipeline.runs.radar import RadarOutcome
 from pipeline.runs.stack import LazyTiles
 from pipeline.runs.store import Store, write_whole
 from pipeline.runs.tasks import MAP, TileOutcome, load_composite
+from pipeline.runs.terrain import TABLE, TERRAIN, terrain_csv, terrain_keys
 from pipeline.runs.tile_steps import CLASSES
 
 RESULT = "result.json"
@@ -82,7 +83,7 @@ def run_result(work: Work, assembled: Assembled, run_id: str, key: str, store: S
         model={"name": PurePath(config.disturbance.model).name, "sha256": plan.model_sha256},
         generated_by=f"placerwatch {pipeline.__version__}",
         scenes=scenes,
-        limits=limits_of(plan.model),
+        limits=plan.limits,
         composite_of=composite_of,
         radar_scenes=radar_scenes,
         trends=assembled.trends,
@@ -110,8 +111,13 @@ def _radar_scenes(work: Work) -> dict[Tile, tuple[str, ...]]:
     return found
 
 
-def write_outputs(folder: Path, result: RunResult, work: Work, assembled: Assembled, store: Store) -> None:
-    """Write every report and raster of a run below a folder; raises StoreError if it cannot be written."""
+def write_outputs(
+    folder: Path, result: RunResult, work: Work, assembled: Assembled, store: Store, terrain: Sequence[RasterFile]
+) -> None:
+    """Write every report and raster of a run below a folder; raises StoreError if it cannot be written.
+
+    `terrain` are rasters that are there already, for the catalogue.
+    """
     try:
         write_tables(folder, result)
         write_whole(folder / RESULT, result_json(result, composite_keys(work)).encode())
@@ -121,7 +127,8 @@ def write_outputs(folder: Path, result: RunResult, work: Work, assembled: Assemb
         write_whole(folder / "trends.csv", assembled.trends.to_csv().encode())
         write_whole(folder / "trends.json", assembled.trends.to_json().encode())
         write_whole(folder / "delve.csv", _delve(result, work, assembled).encode())
-        write_stac(folder / "stac", result, _write_rasters(folder / "rasters", result, work, assembled, store))
+        rasters = _write_rasters(folder / "rasters", result, work, assembled, store)
+        write_stac(folder / "stac", result, [*rasters, *terrain])
         reports = work.plan.file.config.reports
         write_pages(folder, result, reports.languages, reports.languages[0], reports.max_chips)
     except OSError as error:
@@ -172,6 +179,31 @@ def _write_rasters(folder: Path, result: RunResult, work: Work, assembled: Assem
         spans, plane = [result.before, result.after], classes(len(result.periods))
         write(name, spans, plane, STATE_OUTSIDE, legend, colormap=STATE_RASTER_COLOURS)
     return written
+
+
+def write_terrain(folder: Path, result: RunResult, work: Work, record: RunRecord, store: Store) -> list[RasterFile]:
+    """Write the layers of terrain and what they are at the sites; nothing where the run has no elevation."""
+    keys = terrain_keys(work.terrain)
+    if not keys:
+        return []
+    written: list[RasterFile] = []
+    write_whole(folder / TABLE, terrain_csv(record, keys, store).encode())
+    tags = {"run_id": result.run_id, "generated_by": result.generated_by, "elevation": work.plan.terrain.name}
+    for number, (name, scale) in enumerate(LAYERS.items()):
+        layer = _layer(keys, work.plan.tiles, number, store)
+        title = f"{name} x {scale}" if scale > 1 else name
+        path = folder / "rasters" / f"{name.rpartition('_')[0].replace('_', '-')}.tif"
+        paths = write_cog(path, layer, nodata=NODATA, description=title, tags=tags)
+        start, end = result.periods[0].start, result.periods[-1].end
+        written += [RasterFile(file, start, end, title) for file in paths]
+    return written
+
+
+def _layer(keys: Mapping[Block, str], tiles: Sequence[Tile], number: int, store: Store) -> LazyTiles:
+    """One layer of the tiles whose block is stored; of the blocks the last ones asked for stay in memory."""
+    read = lru_cache(maxsize=16)(lambda key: store.get_plane(TERRAIN, key, number)[np.newaxis])
+    named = {tile: keys[Block.of(tile)] for tile in tiles if Block.of(tile) in keys}
+    return LazyTiles(named, lambda tile, key: Block.of(tile).on_tile(read(key), tile)[0])
 
 
 def _legend(names: Mapping[int, str]) -> str:

@@ -7,15 +7,39 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+Tail = Callable[[], str]
+
+
+class _TailColumn(ProgressColumn):
+    def __init__(self, tail: Tail) -> None:
+        super().__init__()
+        self.tail = tail
+
+    def render(self, task: Task) -> Text:
+        return Text(self.tail())
 
 
 class Reporter(Protocol):
     """Tells a person how far a run has come."""
 
     @contextmanager
-    def step(self, label: str, total: int) -> Iterator[Callable[[], None]]:
-        """Open a step of `total` parts; the yielded function is called once for each part done."""
+    def step(self, label: str, total: int, tail: Tail | None = None) -> Iterator[Callable[[], None]]:
+        """Open a step of `total` parts; the yielded function is called once for each part done.
+
+        `tail` gives words that follow the count each time it is told.
+        """
         ...
 
     def say(self, text: str) -> None:
@@ -27,7 +51,7 @@ class Silent:
     """Says nothing: for scripts and tests."""
 
     @contextmanager
-    def step(self, label: str, total: int) -> Iterator[Callable[[], None]]:
+    def step(self, label: str, total: int, tail: Tail | None = None) -> Iterator[Callable[[], None]]:
         """See Reporter."""
         yield lambda: None
 
@@ -42,15 +66,16 @@ class Bar:
         self.console = console
 
     @contextmanager
-    def step(self, label: str, total: int) -> Iterator[Callable[[], None]]:
+    def step(self, label: str, total: int, tail: Tail | None = None) -> Iterator[Callable[[], None]]:
         """See Reporter."""
-        columns = (
+        columns: tuple[ProgressColumn, ...] = (
             TextColumn("{task.description:<28}"),
             BarColumn(bar_width=32),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
+            *(() if tail is None else (_TailColumn(tail),)),
         )
         with Progress(*columns, console=self.console) as progress:
             task = progress.add_task(label, total=max(total, 1), completed=0 if total else 1)
@@ -68,7 +93,7 @@ class Lines:
         self.console = console
 
     @contextmanager
-    def step(self, label: str, total: int) -> Iterator[Callable[[], None]]:
+    def step(self, label: str, total: int, tail: Tail | None = None) -> Iterator[Callable[[], None]]:
         """See Reporter."""
         done = 0
 
@@ -76,7 +101,7 @@ class Lines:
             nonlocal done
             done += 1
             if done * 4 // total > (done - 1) * 4 // total:
-                self.say(f"{label}: {done}/{total}")
+                self.say(f"{label}: {done}/{total}" + (f"; {tail()}" if tail else ""))
 
         yield advance
 

@@ -13,7 +13,7 @@ from pipeline import config
 from pipeline.areas import Tile, to_lonlat
 from pipeline.change import RADAR_HALO_PX
 from pipeline.config_file import ConfigFile
-from pipeline.errors import SourceUnavailable
+from pipeline.errors import AccessRefused, SourceUnavailable
 from pipeline.imagery import (
     RADAR_NODATA,
     Bbox,
@@ -26,6 +26,8 @@ from pipeline.imagery import (
     touches,
 )
 from pipeline.runs.keys import radar_key
+from pipeline.runs.scene_cache import Wanted
+from pipeline.runs.searches import joined_boxes, joined_spans
 from pipeline.runs.store import Store
 
 RADAR = "radar"
@@ -60,13 +62,12 @@ def plan_radar(
     found: dict[str, RadarScene] = {}
     skipped: dict[Skipped, None] = {}
     spans = [(period.start, min(period.end, as_of)) for period in periods]
-    for area in file.areas:
-        west, south, east, north = area.geometry.bounds
-        low, high = max(west - _AROUND_DEG, -180.0), min(east + _AROUND_DEG, 180.0)
-        reach = low, south - _AROUND_DEG, high, north + _AROUND_DEG
-        for start, end in spans:
+    for reach in joined_boxes([area.geometry.bounds for area in file.areas], _AROUND_DEG):
+        for start, end in joined_spans(spans):
             try:
                 answer = source.find_radar(reach, start, end, settings.collection)
+            except AccessRefused:
+                raise
             except SourceUnavailable as error:
                 reason = f"{error}; or set radar.use to off"
                 return RadarPlan(skipped=(Skipped(settings.collection, reason, failed=True),))
@@ -82,9 +83,13 @@ def plan_radar(
 
 
 def _lonlat_box(tile: Tile, settings: config.Radar) -> Bbox:
-    around = RADAR_HALO_PX + settings.multilook_px // 2 + round(settings.surroundings_m / 10)
-    box: Bbox = to_lonlat(tile.epsg).transform_bounds(*tile.padded(around).boundingbox)
+    box: Bbox = to_lonlat(tile.epsg).transform_bounds(*tile.padded(_reach_px(settings)).boundingbox)
     return box
+
+
+def _reach_px(settings: config.Radar) -> int:
+    """How far beyond its tile a task reads, pixels."""
+    return RADAR_HALO_PX + settings.multilook_px // 2 + round(settings.surroundings_m / 10)
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,12 @@ class RadarTask:
     settings: config.Radar
     source: RadarFinder
     store: Store
+
+    def wanted(self) -> list[Wanted]:
+        """Every look on the tile and its surroundings; nothing if the statistics are stored."""
+        if self.store.report(RADAR, radar_key(self.tile, self.scenes, self.settings, RADAR_HALO_PX)) is not None:
+            return []
+        return [Wanted(scene, self.tile, _reach_px(self.settings)) for scene in self.scenes]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -16,26 +16,32 @@ from typing import Any, TypeVar
 from pipeline.areas import areas_hash, overlaps
 from pipeline.change import RunRecord
 from pipeline.config_file import read_config
-from pipeline.disturbance import limits_of
 from pipeline.errors import BadInput, StoreError
 from pipeline.footprint import Layer
-from pipeline.imagery import RadarFinder
+from pipeline.imagery import Block
 from pipeline.reports import read_register, summary
-from pipeline.runs.assemble import Assembled, assemble
+from pipeline.runs.assemble import Assembled, RunTasks, assemble
 from pipeline.runs.dating import date_openings
+from pipeline.runs.estimate import estimate_run, require_within
 from pipeline.runs.execute import Executor, Failure, open_executor
+from pipeline.runs.fetching import Fetcher
 from pipeline.runs.inspect import describe_run, read_manifest
 from pipeline.runs.keys import change_key, run_key
 from pipeline.runs.manifest import MANIFEST, Work, build_manifest, hash_outputs, write_manifest
-from pipeline.runs.outputs import run_result, write_outputs
+from pipeline.runs.outputs import run_result, write_outputs, write_terrain
 from pipeline.runs.plan import Plan, make_plan, open_programme_source, with_source
 from pipeline.runs.progress import Reporter, Silent
-from pipeline.runs.radar import RadarOutcome, RadarTask, run_radar
+from pipeline.runs.radar import RadarOutcome, run_radar
 from pipeline.runs.registering import RECORD, enter, keep, record_of_run, register_note, register_path
+from pipeline.runs.scene_cache import cached
 from pipeline.runs.stack import stacks
 from pipeline.runs.store import Store, write_whole
-from pipeline.runs.tasks import SceneTask, TileOutcome, TileTask, run_scene, run_tile
+from pipeline.runs.tasks import SceneTask, TileOutcome, run_scene, run_tile
+from pipeline.runs.terrain import TerrainOutcome, run_terrain, terrain_keys, terrain_tasks
+from pipeline.runs.work import radar_tasks, tile_tasks
 
+# Tasks of which the scenes are fetched while as many as there are workers compute.
+_LEAD = 4
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -112,13 +118,24 @@ def run_programme(path: Path, options: RunOptions, reporter: Reporter | None = N
     kind = options.executor or settings.executor
     workers = settings.workers if options.workers is None else options.workers
     store = Store(home / "store")
+    if file.config.fetch.max_gb or file.config.fetch.max_processing_units:
+        require_within(estimate_run(plan, home), file.config.fetch)
     register_file = register_path(file, home)
     register = read_register(register_file)  # a damaged one is told before the work, not after
-    with open_executor(kind, workers, options.scheduler) as executor:
+    plan = replace(plan, source=cached(plan.source, store))
+    skipped = len({scene for scenes in plan.left_out.values() for scene in scenes} - {s.id for s in plan.scenes})
+    with (
+        open_executor(kind, workers, options.scheduler) as executor,
+        Fetcher(plan.source, file.config.fetch.in_flight, workers + _LEAD, skipped) as fetcher,
+    ):
+        run_tasks = partial(_map, executor, reporter, fetcher)
+        with clock.step("terrain"):
+            terrain = _make_terrain(plan, store, run_tasks, reporter)
         with clock.step("maps"):
-            plan, rejected, outcomes = _make_maps(plan, store, executor, reporter)
+            surfaces = terrain_keys(terrain)
+            plan, rejected, outcomes = _make_maps(plan, surfaces, store, run_tasks)
         with clock.step("radar"):
-            radar = _make_radar(plan, store, executor, reporter)
+            radar = _make_radar(plan, store, run_tasks)
         keys = [_keys(outcome) for outcome in outcomes]
         backscatter = [outcome.key if isinstance(outcome, RadarOutcome) else "" for outcome in radar]
         floor = file.config.footprint.min_observed_share
@@ -126,15 +143,14 @@ def run_programme(path: Path, options: RunOptions, reporter: Reporter | None = N
         maps_key = change_key(
             keys, areas_key, plan.periods, file.config.change, file.layers, floor, file.config.radar, backscatter
         )
-        failed = Work(plan, rejected, outcomes, frozenset(), radar=radar).failed
-        run_hash = run_key(maps_key, file, options.as_of, limits_of(plan.model), failed)
+        failed = Work(plan, rejected, outcomes, frozenset(), radar=radar, terrain=terrain).failed
+        run_hash = run_key(maps_key, file, options.as_of, plan.limits, failed, sorted(surfaces.values()))
         earlier = _earlier_run(home, run_hash)
         if earlier is not None:
             return _nothing_new(home, earlier, register_file)
         run_id = f"{options.as_of}-{run_hash[:8]}"
         with clock.step("change"):
             tiles = stacks(outcomes, plan.tiles, len(plan.periods), file.areas, file.config.change, store, radar)
-            run_tasks = partial(_map, executor, reporter)
             layers = (Layer.of_zones(file.areas), *file.layers)
             assembled = assemble(
                 tiles,
@@ -148,7 +164,7 @@ def run_programme(path: Path, options: RunOptions, reporter: Reporter | None = N
             )
         with clock.step("dating"):
             assembled, dating = date_openings(assembled, plan, outcomes, file.config.change, store, run_tasks)
-    work = Work(plan, rejected, outcomes, assembled.unseen, dating, radar)
+    work = Work(plan, rejected, outcomes, assembled.unseen, dating, radar, fetcher.tally, workers, terrain)
     with clock.step("register"):
         assembled, record = enter(assembled, work, run_hash, run_id, register)
     for sums in assembled.sums[1:]:
@@ -163,59 +179,54 @@ def run_programme(path: Path, options: RunOptions, reporter: Reporter | None = N
     return finished
 
 
+def _make_terrain(
+    plan: Plan, store: Store, run_tasks: RunTasks, reporter: Reporter
+) -> tuple[TerrainOutcome | Failure, ...]:
+    """Bring the terrain of every block to the store; nothing where elevation is not in use."""
+    for line in plan.terrain.limits:
+        reporter.say(f"note: {line}")
+    tasks = terrain_tasks(plan.terrain, plan.file.config.elevation, store)
+    outcomes = tuple(run_tasks(run_terrain, tasks, "terrain")) if tasks else ()
+    for outcome in outcomes:
+        if isinstance(outcome, TerrainOutcome) and not outcome.known_share:
+            reporter.say(f"note: {plan.terrain.name} has no elevation of {outcome.block.id}")
+    return outcomes
+
+
 def _make_maps(
-    plan: Plan, store: Store, executor: Executor, reporter: Reporter
+    plan: Plan, surfaces: Mapping[Block, str], store: Store, run_tasks: RunTasks
 ) -> tuple[Plan, dict[str, str], tuple[TileOutcome | Failure, ...]]:
     """Check every scene, then bring every tile of every period to a stored map.
 
     Returns the plan without the scenes that were rejected, those with their reasons, and what became of each task.
     """
     scenes = plan.scenes
-    answers = _map(executor, reporter, run_scene, [SceneTask(s, plan.source, store) for s in scenes], "scenes checked")
+    answers = run_tasks(run_scene, [SceneTask(s, plan.source, store) for s in scenes], "scenes checked")
     rejected = {
         scene.id: answer.reason if isinstance(answer, Failure) else answer
         for scene, answer in zip(scenes, answers, strict=True)
         if answer is not None
     }
     plan = plan.without(tuple(rejected))
-    tasks = [
-        TileTask(
-            item.tile,
-            item.period.name,
-            item.looks,
-            plan.file.config.imagery,
-            plan.source,
-            plan.model,
-            plan.model_sha256,
-            store,
-        )
-        for item in plan.work
-    ]
-    outcomes = _map(executor, reporter, run_tile, tasks, "maps")
+    outcomes = run_tasks(run_tile, tile_tasks(plan, surfaces, store), "maps")
     if outcomes and all(isinstance(outcome, Failure) for outcome in outcomes):
         # Nothing can be told of any place: this is a failed run, not an incomplete one.
         raise StoreError(f"every task failed; the first said: {outcomes[0].reason}")  # type: ignore[union-attr]
     return plan, rejected, tuple(outcomes)
 
 
-def _make_radar(plan: Plan, store: Store, executor: Executor, reporter: Reporter) -> tuple[RadarOutcome | Failure, ...]:
+def _make_radar(plan: Plan, store: Store, run_tasks: RunTasks) -> tuple[RadarOutcome | Failure, ...]:
     """Bring Sentinel-1 of every tile of every period to stored statistics; nothing where the source has none."""
-    source = plan.source
-    if not plan.radar.scenes or not isinstance(source, RadarFinder):
-        return ()
-    settings = plan.file.config.radar
-    tasks = [
-        RadarTask(item.tile, item.period.name, scenes, settings, source, store)
-        for item, scenes in zip(plan.work, plan.radar.work, strict=True)
-    ]
-    return tuple(_map(executor, reporter, run_radar, tasks, "radar"))
+    tasks = radar_tasks(plan, store)
+    return tuple(run_tasks(run_radar, tasks, "radar")) if tasks else ()
 
 
 def _map(
-    executor: Executor, reporter: Reporter, function: Callable[[T], R], tasks: Sequence[T], label: str
+    executor: Executor, reporter: Reporter, fetcher: Fetcher, function: Callable[[T], R], tasks: Sequence[T], label: str
 ) -> list[R | Failure]:
-    with reporter.step(label, len(tasks)) as advance:
-        return executor.map(function, tasks, advance)
+    ready = fetcher.ahead(tasks)
+    with reporter.step(label, len(tasks), None if ready is None else fetcher.told) as advance:
+        return executor.map(function, tasks, advance, ready)
 
 
 def _keys(outcome: TileOutcome | Failure) -> list[str]:
@@ -268,7 +279,8 @@ def _write(
     try:
         draft.chmod(0o755)
         with clock.step("reports"):
-            write_outputs(draft, result, work, assembled, store)
+            terrain = write_terrain(draft, result, work, record, store)
+            write_outputs(draft, result, work, assembled, store, terrain)
             write_whole(draft / RECORD, record.to_json().encode())
         manifest = build_manifest(work, assembled.sums, run_id, maps_key, hash_outputs(draft), clock.seconds)
         manifest["register"] = dict(note)

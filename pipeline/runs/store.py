@@ -6,7 +6,9 @@ import hashlib
 import json
 import os
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, is_dataclass
 from datetime import date, datetime
 from functools import lru_cache
@@ -22,6 +24,7 @@ from rasterio.io import MemoryFile
 from pipeline.errors import StoreError
 from pipeline.hashing import sha256_of
 
+_DAY_S = 86_400
 _PACKAGE = Path(__file__).resolve().parents[1]
 _COMPILED = (".pyc", ".nbi", ".nbc")  # made from the source, and different on each machine
 
@@ -96,7 +99,18 @@ class Store:
         try:
             seal: dict[str, Any] = json.loads(self._path(stage, key, ".json").read_text("utf-8"))
             data = self._path(stage, key, seal["suffix"])
-            return seal if sha256_of(data) == seal["sha256"] else None
+            if sha256_of(data) != seal["sha256"]:
+                return None
+            self._used(stage, key)
+            return seal
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def report(self, stage: str, key: str) -> dict[str, Any] | None:
+        """As `seal`, but the data are taken at their word: quick, for plans."""
+        try:
+            seal: dict[str, Any] = json.loads(self._path(stage, key, ".json").read_text("utf-8"))
+            return seal if self._path(stage, key, seal["suffix"]).is_file() else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -115,19 +129,32 @@ class Store:
             raise StoreError(f"stored {stage} {key[:12]} is missing; run again") from error
         if hashlib.sha256(data).hexdigest() != seal.get("sha256"):
             raise StoreError(f"stored {stage} {key[:12]} is damaged; run again, it will be made anew")
+        self._used(stage, key)
         return data
+
+    def _used(self, stage: str, key: str) -> None:
+        """Let the seal's time tell the day of the last use; times of reading are not kept on many disks."""
+        path = self._path(stage, key, ".json")
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > _DAY_S:
+                os.utime(path)
 
     def put_planes(
         self,
         stage: str,
         key: str,
         planes: NDArray[Any],
-        geobox: GeoBox,
+        geobox: GeoBox | None,
         names: Sequence[str],
         report: Mapping[str, Any],
+        *,
+        block_px: int | None = None,
     ) -> None:
-        """Store planes (plane, y, x) on a geobox as a compressed GeoTIFF; raises StoreError."""
-        self.put(stage, key, _encode(planes, geobox, names), ".tif", report)
+        """Store planes (plane, y, x) on a geobox as a compressed GeoTIFF, plane by plane or in square blocks.
+
+        Raises StoreError.
+        """
+        self.put(stage, key, _encode(planes, geobox, names, block_px), ".tif", report)
 
     def get_planes(self, stage: str, key: str) -> NDArray[Any]:
         """Stored planes (plane, y, x); raises StoreError."""
@@ -142,8 +169,13 @@ class Store:
         return plane
 
 
-def _encode(planes: NDArray[Any], geobox: GeoBox, names: Sequence[str]) -> bytes:
+def _encode(planes: NDArray[Any], geobox: GeoBox | None, names: Sequence[str], block_px: int | None) -> bytes:
     count, height, width = planes.shape
+    layout: dict[str, Any] = {"blockysize": height}
+    if block_px is not None:
+        layout = {"tiled": True, "blockxsize": block_px, "blockysize": block_px}
+    if geobox is not None:
+        layout |= {"crs": str(geobox.crs), "transform": geobox.transform}
     with MemoryFile() as memory:
         with memory.open(
             driver="GTiff",
@@ -151,15 +183,13 @@ def _encode(planes: NDArray[Any], geobox: GeoBox, names: Sequence[str]) -> bytes
             height=height,
             width=width,
             dtype=planes.dtype.name,
-            crs=str(geobox.crs),
-            transform=geobox.transform,
             interleave="band",
             compress="zstd",
             zstd_level=1,
             predictor=2,
-            blockysize=height,
+            **layout,
         ) as raster:
+            raster.descriptions = tuple(names)  # first, so that the header stays at the head of the file
             raster.write(np.ascontiguousarray(planes))
-            raster.descriptions = tuple(names)
         data: bytes = memory.read()
     return data

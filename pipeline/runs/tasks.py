@@ -25,8 +25,12 @@ from pipeline.imagery import (
     build_composite,
     check_scene,
 )
+from pipeline.imagery.masks import dilation_px
+from pipeline.imagery.radiometry import OVERVIEW_PX, floor_bands
 from pipeline.runs.keys import composite_key, map_key, scene_key
+from pipeline.runs.scene_cache import Wanted
 from pipeline.runs.store import Store, canonical_json
+from pipeline.runs.terrain import TileTerrain
 
 COMPOSITE, MAP, SCENE = "composite", "map", "scene"
 _PROBABILITY_NAMES = ("bare workings x 10000", "pond in workings x 10000")
@@ -39,6 +43,12 @@ class SceneTask:
     scene: Scene
     source: Source
     store: Store
+
+    def wanted(self) -> list[Wanted]:
+        """The thinned look at it, unless it was found good before."""
+        if self.store.report(SCENE, scene_key(self.scene)) is not None:
+            return []
+        return [Wanted(self.scene, bands=floor_bands(self.scene), side_px=OVERVIEW_PX)]
 
 
 def run_scene(task: SceneTask) -> str | None:
@@ -69,11 +79,24 @@ class TileTask:
     model: Path
     model_sha256: str
     store: Store
+    terrain: TileTerrain | None = None
 
     @property
     def composite_key(self) -> str:
         """Key of the composite if every look can be read."""
         return composite_key(self.tile, self.looks, self.settings, HALO_PX)
+
+    def map_key(self, composite: str) -> str:
+        """Key of the map of a composite, with the terrain that the model is given."""
+        return map_key(composite, self.model_sha256, self.terrain.identity if self.terrain else None)
+
+    def wanted(self) -> list[Wanted]:
+        """Every look on the tile and as far around it as the composite reads; nothing if it is stored."""
+        if self.store.report(COMPOSITE, self.composite_key) is not None:
+            return []
+        reach = HALO_PX + dilation_px(self.settings)
+        looks = self.looks.period + self.looks.before + self.looks.after
+        return [Wanted(scene, self.tile, reach) for scene in looks if scene.epsg in (None, self.tile.epsg)]
 
 
 @dataclass(frozen=True)
@@ -81,7 +104,8 @@ class TileOutcome:
     """What became of a task.
 
     `state` is "computed", "classified" (on a stored composite) or "reused"; `skipped` the scenes that dropped out
-    while reading; the keys name what is stored, which differs from what was planned if a scene failed.
+    while reading; the keys name what is stored, which differs from what was planned if a scene failed; `terrain` is
+    what the model was given beside the bands.
     """
 
     tile: Tile
@@ -93,6 +117,7 @@ class TileOutcome:
     rescued_looks: int
     skipped: tuple[Skipped, ...]
     seconds: float
+    terrain: TileTerrain | None = None
 
 
 def run_tile(task: TileTask) -> TileOutcome:
@@ -110,7 +135,7 @@ def run_tile(task: TileTask) -> TileOutcome:
         key = composite_key(task.tile, _without(task.looks, skipped), task.settings, HALO_PX)
         seal = {"rescued_looks": int(composite.cropped(HALO_PX).rescued.sum(dtype=np.int64))}
         task.store.put_planes(COMPOSITE, key, composite.to_planes(), composite.geobox, PLANE_NAMES, seal)
-    probability_key = map_key(key, task.model_sha256)
+    probability_key = task.map_key(key)
     map_seal = task.store.seal(MAP, probability_key)
     if map_seal is None:
         map_seal = _classify(task, key, probability_key, composite)
@@ -126,6 +151,7 @@ def run_tile(task: TileTask) -> TileOutcome:
         rescued_looks=seal["rescued_looks"],
         skipped=skipped,
         seconds=round(perf_counter() - start, 3),
+        terrain=task.terrain,
     )
 
 
@@ -143,7 +169,8 @@ def _without(looks: LookPlan, skipped: tuple[Skipped, ...]) -> LookPlan:
 def _classify(task: TileTask, key: str, probability_key: str, composite: Composite | None) -> dict[str, Any]:
     if composite is None:
         composite = Composite.from_planes(task.tile.padded(HALO_PX), task.store.get_planes(COMPOSITE, key))
-    probability = cached_model(task.model, task.model_sha256).predict(composite.reflectance, HALO_PX)
+    evidence = task.terrain.evidence(task.store, task.tile, HALO_PX) if task.terrain else None
+    probability = cached_model(task.model, task.model_sha256).predict(composite.reflectance, HALO_PX, evidence)
     seal = {"observed_share": float(np.mean(probability[0] != NODATA))}
     task.store.put_planes(MAP, probability_key, probability, task.tile.geobox, _PROBABILITY_NAMES, seal)
     return seal

@@ -17,8 +17,10 @@ from pipeline.imagery import NODATA, Scene, Skipped, Source
 from pipeline.imagery.masks import clear_looks, dilation_px
 from pipeline.imagery.stack import read_stack
 from pipeline.runs.keys import window_key
+from pipeline.runs.scene_cache import Wanted
 from pipeline.runs.store import Store
 from pipeline.runs.tasks import cached_model
+from pipeline.runs.terrain import TileTerrain
 
 LOOKS = "looks"
 # The network looks at squares of pixels; windows that begin on this grid are classified as the whole tile would be.
@@ -42,6 +44,15 @@ class WindowTask:
     model: Path
     model_sha256: str
     store: Store
+    terrain: TileTerrain | None = None
+
+    def wanted(self) -> list[Wanted]:
+        """Every look on the tile, as its composites want it; nothing if the window is stored."""
+        if self.store.report(LOOKS, _key(self, self.spans)) is not None:
+            return []
+        reach = HALO_PX + dilation_px(self.settings)
+        looks = [scene for span in self.spans for scene in span]
+        return [Wanted(scene, self.tile, reach) for scene in looks if scene.epsg in (None, self.tile.epsg)]
 
 
 @dataclass(frozen=True)
@@ -86,7 +97,8 @@ def read_window(task: WindowTask) -> WindowOutcome:
 
 
 def _key(task: WindowTask, spans: Sequence[Sequence[Scene]]) -> str:
-    return window_key(task.tile, task.box, spans, task.settings, task.model_sha256)
+    evidence = task.terrain.identity if task.terrain else None
+    return window_key(task.tile, task.box, spans, task.settings, task.model_sha256, evidence)
 
 
 def _looks(task: WindowTask) -> tuple[list[int], NDArray[np.uint16], tuple[Skipped, ...]]:
@@ -94,6 +106,10 @@ def _looks(task: WindowTask) -> tuple[list[int], NDArray[np.uint16], tuple[Skipp
     top, bottom, left, right = task.box
     margin = dilation_px(task.settings)
     wide = task.tile.geobox[top:bottom, left:right].pad(HALO_PX + margin)
+    evidence = None
+    if task.terrain:
+        whole = task.terrain.evidence(task.store, task.tile, HALO_PX)
+        evidence = {n: p[top : bottom + 2 * HALO_PX, left : right + 2 * HALO_PX] for n, p in whole.items()}
     days: list[int] = []
     planes: list[NDArray[np.uint16]] = []
     skipped: tuple[Skipped, ...] = ()
@@ -106,7 +122,7 @@ def _looks(task: WindowTask) -> tuple[list[int], NDArray[np.uint16], tuple[Skipp
             look = np.where(seen, reflectance, NODATA)[inner]
             if not seen[inner][HALO_PX:-HALO_PX, HALO_PX:-HALO_PX].any():
                 continue
-            bare, pond = model.predict(np.ascontiguousarray(look), HALO_PX)
+            bare, pond = model.predict(np.ascontiguousarray(look), HALO_PX, evidence)
             days.append(day)
             planes.append(np.where(bare == NODATA, NODATA, bare + pond).astype(np.uint16))
     return days, np.stack(planes) if planes else np.empty((0, bottom - top, right - left), np.uint16), skipped

@@ -1,0 +1,94 @@
+"""Requests for JSON over HTTP, with retries, timeouts and a limit to what is taken in."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from time import monotonic, sleep
+from typing import Any
+
+from pystac_client.stac_api_io import StacApiIO
+from urllib3 import Retry
+from urllib3.exceptions import HTTPError
+
+from pipeline.config import Fetch
+
+_CONNECT_S = 10.0
+_BACKOFF_S = 0.5
+_MOST_BYTES = 100_000_000
+_CHUNK = 1 << 16
+# A whole answer may take so many times as long as its first byte.
+_PATIENCE = 5
+_SECRETS = re.compile(r"\?[^\s'\"]*|Headers: \{.*?\}", re.DOTALL)
+
+
+class Http(StacApiIO):
+    """Asks as often and as long as a config says; reads nothing but http(s), and no answer without an end."""
+
+    def __init__(self, fetch: Fetch, headers: Mapping[str, str] | None = None) -> None:
+        retries = Retry(
+            total=fetch.attempts - 1,
+            backoff_factor=_BACKOFF_S,
+            backoff_max=fetch.longest_wait_s,
+            backoff_jitter=0.5,
+            retry_after_max=int(fetch.longest_wait_s),
+            status_forcelist=(429, 500, 502, 503, 504),
+            allowed_methods=None,
+        )
+        super().__init__(timeout=(_CONNECT_S, fetch.timeout_s), max_retries=retries, headers=dict(headers or {}))
+        for scheme in ("http://", "https://"):
+            _limit(self.session.get_adapter(scheme), fetch)
+
+    def read_text(self, source: Any, *args: Any, **kwargs: Any) -> str:
+        """The text at an address; links of a server may name files of this machine, which are not read."""
+        href = str(getattr(source, "href", source))
+        if not href.lower().startswith(("http://", "https://")):
+            raise ValueError(f"{href[:120]!r} is no http(s) address")
+        return str(super().read_text(source, *args, **kwargs))
+
+
+def _limit(adapter: Any, fetch: Fetch) -> None:
+    """Have an adapter read each answer whole, ask again where it breaks off, and take no more than a limit of it."""
+    send = adapter.send
+
+    def whole(request: Any, **kwargs: Any) -> Any:
+        for attempt in range(fetch.attempts):
+            response = send(request, **{**kwargs, "stream": True})
+            try:
+                response._content = _body(response.raw, fetch.timeout_s)
+            except (HTTPError, OSError):
+                if attempt + 1 == fetch.attempts:
+                    raise
+                sleep(min(_BACKOFF_S * 2.0**attempt, fetch.longest_wait_s))
+            else:
+                return response
+            finally:
+                response.close()
+        return None
+
+    adapter.send = whole
+
+
+def _body(raw: Any, timeout_s: float) -> bytes:
+    body = bytearray()
+    latest = monotonic() + _PATIENCE * timeout_s
+    while chunk := raw.read(_CHUNK, decode_content=True):
+        body += chunk
+        if len(body) > _MOST_BYTES:
+            raise ValueError(f"an answer of more than {_MOST_BYTES / 1e6:.0f} MB")
+        if monotonic() > latest:
+            raise ValueError(f"an answer that did not end in {_PATIENCE * timeout_s:.0f} s")
+    return bytes(body)
+
+
+class _NoSecrets(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Keep every record, and take out of what it says headers and queries: keys and signatures stand there."""
+        record.msg, record.args = _SECRETS.sub("", record.getMessage()), None
+        return True
+
+
+# They write all that they ask for to the log of someone who looks for faults.
+for _name in ("urllib3.connectionpool", "pystac_client.stac_api_io"):
+    logging.getLogger(_name).addFilter(_NoSecrets())
