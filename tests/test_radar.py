@@ -281,6 +281,17 @@ def test_what_is_warped_does_not_depend_on_the_window(tmp_path: Path) -> None:
     assert np.array_equal(whole[17:45, 23:58], part)
 
 
+def test_what_lies_in_the_next_zone_does_not_depend_on_the_window(tmp_path: Path) -> None:
+    """Rows of one zone are curves in the other, which no straight line between the ends of a window follows."""
+    east = Tile(32633, 155, 100)
+    u, v = Transformer.from_crs(32633, 32634, always_xy=True).transform(east.geobox.affine.c, east.geobox.affine.f)
+    power = np.random.default_rng(2).gamma(4, 0.02, (900, 900)).astype(np.float32)
+    path = write_raster(tmp_path / "vv.tif", power, u - 2003, v + 2007, 32634)
+    whole = read_backscatter(Backscatter(str(path)), east.geobox[:512, :512])
+    part = read_backscatter(Backscatter(str(path)), east.geobox[300:345, 211:260])
+    assert np.array_equal(whole[300:345, 211:260], part)
+
+
 def test_amplitudes_without_calibration_are_refused(tmp_path: Path) -> None:
     """Ground-range products hold unsigned numbers that are neither power nor dB."""
     path = write_raster(tmp_path / "vv.tif", np.full((4, 4), 300, np.uint16), WEST, NORTH, 32633)

@@ -16,7 +16,6 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from pyproj import Transformer
 from pyproj.exceptions import ProjError
 from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
@@ -25,6 +24,7 @@ from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
 from pipeline.errors import BadInput, SceneRejected
+from pipeline.imagery.bilinear import bilinear
 from pipeline.imagery.folder import sampled
 from pipeline.imagery.items import bbox_of, href_of, object_of, scene_id, text_of
 from pipeline.imagery.raster import Raster, epsg_of, opened, short_name
@@ -41,7 +41,6 @@ _MOST_WINDOW_PX = 1 << 25
 _MOST_BLOCK_PX = 1 << 26
 _MOST_FILES = 20_000
 _MOST_GRIDS = 16  # each is held in memory
-_ROWS = 256  # interpolated at once, to keep memory low
 _PER_METRE = 100  # elevations are kept in whole centimetres
 
 
@@ -154,44 +153,12 @@ class _Mosaic:
 
     def laid_on(self, geobox: GeoBox) -> NDArray[np.float64]:
         """What is known, on a geobox: bilinear, unknown where half of the weight or more is."""
-        out = np.full(geobox.shape, np.nan)
         if np.isnan(self.values).all():
-            return out
-        # Each centre is projected by itself: GDAL's warper interpolates between the ends of a window's rows, and a
-        # pixel would depend on the window that asks.
+            return np.full(geobox.shape, np.nan)
         try:
-            to_source = Transformer.from_crs(epsg_of(geobox), self.crs.to_wkt(), always_xy=True)
+            return bilinear(self.values, self.top, self.left, self.transform, self.crs, geobox)
         except ProjError as error:
             raise SceneRejected(f"elevation in {str(self.crs)[:60]} cannot be brought to the lattice") from error
-        to_pixel = ~(self.transform * Affine.translation(self.left + 0.5, self.top + 0.5))
-        ground, (height, width) = geobox.affine, geobox.shape
-        x = ground.c + ground.a * (np.arange(width) + 0.5)
-        for first in range(0, height, _ROWS):
-            y = ground.f + ground.e * (np.arange(first, min(first + _ROWS, height)) + 0.5)
-            east, north = to_source.transform(*np.meshgrid(x, y))
-            col, row = to_pixel.a * east + to_pixel.c, to_pixel.e * north + to_pixel.f
-            out[first : first + _ROWS] = _bilinear(self.values, row, col)
-        return out
-
-
-def _bilinear(values: NDArray[np.float32], row: NDArray[np.float64], col: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Values at rows and columns between pixel centres, NaN where half of the weight or more is unknown or outside."""
-    height, width = values.shape
-    inside = (row > -1) & (row < height) & (col > -1) & (col < width)  # what is no number is not inside
-    row, col = np.where(inside, row, -1.0), np.where(inside, col, -1.0)
-    top, left = np.floor(row).astype(np.intp), np.floor(col).astype(np.intp)
-    total, known = np.zeros(row.shape), np.zeros(row.shape)
-    for dy in (0, 1):
-        for dx in (0, 1):
-            y, x = top + dy, left + dx
-            weight = (1 - np.abs(row - y)) * (1 - np.abs(col - x))
-            there = (y >= 0) & (y < height) & (x >= 0) & (x < width)
-            value = values[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)]
-            weight[~there | np.isnan(value)] = 0
-            total += weight * np.nan_to_num(value)
-            known += weight
-    found: NDArray[np.float64] = np.where(known > 0.5, total / np.maximum(known, 0.5), np.nan)
-    return found
 
 
 def folder_dem(root: Path, pattern: str = "*.tif") -> DemFiles:

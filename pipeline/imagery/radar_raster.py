@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
-import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from rasterio.enums import Resampling
+from pyproj.exceptions import ProjError
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
-from rasterio.warp import reproject, transform_bounds
+from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
 from pipeline.errors import SceneRejected
+from pipeline.imagery.bilinear import bilinear
 from pipeline.imagery.radar_items import Backscatter, RadarScene
 from pipeline.imagery.raster import Raster, epsg_of, opened, short_name
 from pipeline.imagery.remote import RangeClient
@@ -47,7 +47,7 @@ def read_backscatter(band: Backscatter, geobox: GeoBox, client: RangeClient | No
             return _decibels(_repeated(raster, geobox, to_source, step), src.nodata, band)
         try:
             return _warped(raster, geobox, band)
-        except RasterioError as error:
+        except (RasterioError, ProjError) as error:
             raise SceneRejected(f"{short_name(band.href)} cannot be brought to the lattice ({error})") from error
 
 
@@ -103,7 +103,6 @@ def _repeated(raster: Raster, geobox: GeoBox, to_source: Affine, step: int) -> N
 
 def _warped(raster: Raster, geobox: GeoBox, band: Backscatter) -> NDArray[np.int16]:
     src = raster.src
-    out = np.full(geobox.shape, np.nan)
     west, south, east, north = transform_bounds(f"EPSG:{epsg_of(geobox)}", src.crs, *geobox.boundingbox)
     corners = [~src.transform * corner for corner in ((west, north), (east, north), (west, south), (east, south))]
     cols, rows = np.array(corners).T
@@ -111,26 +110,12 @@ def _warped(raster: Raster, geobox: GeoBox, band: Backscatter) -> NDArray[np.int
     right, bottom = int(np.ceil(cols.max())) + _MARGIN_PX, int(np.ceil(rows.max())) + _MARGIN_PX
     left, top, right, bottom = max(left, 0), max(top, 0), min(right, src.width), min(bottom, src.height)
     if left >= right or top >= bottom:
-        return from_power(out)
+        return np.full(geobox.shape, RADAR_NODATA, np.int16)
     if (right - left) * (bottom - top) > _MOST_WINDOW_PX:
         raise SceneRejected(f"{short_name(band.href)} is much finer than 10 m; resample it to the lattice")
     window = Window(left, top, right - left, bottom - top)
     power = _power(raster.read([1], window)[0].astype(np.float64), src.nodata, band)
-    with rasterio.Env(GDAL_NUM_THREADS="1"):
-        reproject(
-            power,
-            out,
-            src_transform=src.window_transform(window),
-            src_crs=src.crs,
-            src_nodata=np.nan,
-            dst_transform=geobox.affine,
-            dst_crs=f"EPSG:{epsg_of(geobox)}",
-            dst_nodata=np.nan,
-            resampling=Resampling.bilinear,
-            # Exact: an approximated transform would depend on the tile that asks.
-            tolerance=0.0,
-        )
-    return from_power(out)
+    return from_power(bilinear(power, top, left, src.transform, src.crs, geobox))
 
 
 def _decibels(raw: NDArray[np.float64], nodata: float | None, band: Backscatter) -> NDArray[np.int16]:
