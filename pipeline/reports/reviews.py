@@ -143,7 +143,8 @@ def read_review(path: Path, run: Run) -> tuple[Signed, ...]:
             "placerwatch estimate --reference"
         )
     if b'"placerwatch review' not in content:
-        raise BadInput(f'{path}: is no file of reviews; give what "Save the file" of the map\'s page wrote')
+        # Of another file, such as the change report itself, every field would be told as a fault.
+        raise Problems(str(path), ['no file of reviews; give what "Save the file" on the map\'s page wrote'])
     try:
         file = ReviewFile.model_validate_json(content)
     except ValidationError as error:
