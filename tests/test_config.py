@@ -128,7 +128,7 @@ def test_elevation_that_cannot_be_used_is_told_with_its_line(tmp_path, section, 
     (problem,) = problems_of(tmp_path, GOOD + f"elevation: {section}\n")
     assert says in problem
     assert "secret@" not in problem
-    assert "key=" not in problem
+    assert "=secret" not in problem
 
 
 @pytest.mark.parametrize(
