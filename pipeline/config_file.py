@@ -142,6 +142,9 @@ def _explain(detail: ErrorDetails, lines: Mapping[_Path, int]) -> str:
         return f"line {line}: {name} is missing; add it ({_description_of(detail['loc'])})"
     if kind == "string_pattern_mismatch":
         return f"line {line}: {name}: {_short(detail['input'])} cannot be used; write {_description_of(detail['loc'])}"
+    if kind == "union_tag_invalid":
+        known = detail["ctx"]["expected_tags"]
+        return f"line {line}: {name}.kind: there is no {_short(detail['ctx']['tag'])}; choose one of {known}"
     if kind == "value_error":
         return f"line {line}: {name}: {message}"
     return f"line {line}: {name}: {message[0].lower()}{message[1:]}; found {_short(detail['input'])}"

@@ -115,7 +115,7 @@ def test_evaluation_warns_of_ground_that_was_trained_on_and_holds_regions_out(fo
     [
         (("train", "labels.geojson", "--out", "m"), "--config CONFIG"),
         (("train", "nowhere.geojson", "--config", "training.yaml", "--out", "m"), "nowhere.geojson"),
-        (("train", "nowhere", "--out", "m"), "no patches.npz"),
+        (("train", "nowhere", "--out", "m"), "no such folder or file"),
         (("train", "nowhere", "--kind", "forest", "--out", "m"), "trees, network or blend"),
         (("evaluate", "nosuch", "--data", "labels.geojson", "--config", "training.yaml"), "there: default"),
         (("evaluate", "trees", "--data", "labels.geojson", "--regions", "nowhere.geojson"), "nowhere.geojson"),

@@ -15,7 +15,7 @@ app = typer.Typer(help="Declared areas.", no_args_is_help=True)
 
 @app.command("list")
 def areas_list(
-    files: Annotated[list[Path], typer.Argument(help="Areas files; default: all in aoi/.")] = [],  # noqa: B006
+    files: Annotated[list[Path], typer.Argument(help="Areas files; default: all in aoi/.", metavar="FILE")] = [],  # noqa: B006
 ) -> None:
     """List declared areas with their size, status and boundary vintage."""
     from pipeline.areas import list_areas
@@ -29,9 +29,9 @@ def areas_list(
 
 @app.command("import")
 def areas_import(
-    name: Annotated[str, typer.Argument(help="Name of the unit, for example Carnot.")],
+    name: Annotated[str, typer.Argument(help="Name of the unit, for example Carnot.", metavar="NAME")],
     out_file: Annotated[Path, typer.Option("--out", help="Areas file to write, or to add to.")],
-    country: Annotated[str | None, typer.Option(help="ISO 3166-1 alpha-3 code, for example CAF.")] = None,
+    country: Annotated[str | None, typer.Option(help="ISO 3166-1 code, CAF or CF.")] = None,
     source: Annotated[str, typer.Option(help="whosonfirst or geoboundaries.")] = "geoboundaries",
     level: Annotated[str | None, typer.Option(help="Level of the unit, for example ADM3 or county.")] = None,
     zone_id: Annotated[str | None, typer.Option(help="Zone id to give it; default: from its name.")] = None,
@@ -47,7 +47,7 @@ def areas_import(
     if file is not None:
         area = import_from_file(name, file, out_file, level=level, zone_id=zone_id, licence=licence, vintage=vintage)
     elif country is None:
-        raise BadInput("--country is missing: give the ISO 3166-1 alpha-3 code, for example CAF, or a --file on disk")
+        raise BadInput("--country is missing: give an ISO 3166-1 code such as CAF, or a --file on disk")
     else:
         area = import_boundary(
             name, source, country, out_file, base_url, level=level, zone_id=zone_id, expected_sha256=sha256

@@ -128,7 +128,7 @@ def schedule(config: ConfigArgument, out_dir: OutOption = Path("outputs")) -> No
 
 @app.command("simulate")
 def simulate_archive(
-    scenario: Annotated[str, typer.Argument(help="carnot, tortiya or demo.")],
+    scenario: Annotated[str, typer.Argument(help="carnot, tortiya or demo.", metavar="NAME")],
     directory: Annotated[Path, typer.Argument(help="Folder to write the archive to.", metavar="DIR")],
 ) -> None:
     """Write a simulated archive of Sentinel-2 and Sentinel-1 scenes with its truth."""

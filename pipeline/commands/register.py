@@ -15,7 +15,7 @@ app = typer.Typer(help="The register of sites.", no_args_is_help=True)
 
 @app.command("show")
 def register_show(
-    register: Annotated[Path, typer.Argument(help="A register.gpkg.")],
+    register: Annotated[Path, typer.Argument(help="A register.gpkg.", metavar="REGISTER")],
     site: Annotated[str | None, typer.Option(help="Tell of one site, by its id or any name it ever had.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -23,7 +23,7 @@ def register_show(
     from pipeline.change.register_text import describe_register, describe_site, register_summary, site_summary
     from pipeline.reports import read_register
 
-    if not register.exists():
+    if not register.is_file():
         raise BadInput(f"{register}: there is no such file; a run writes outputs/<programme>/register.gpkg")
     known = read_register(register)
     told = register_summary(known) if site is None else site_summary(known, site)
@@ -35,7 +35,10 @@ def register_show(
 
 @app.command("merge")
 def register_merge(
-    inputs: Annotated[list[Path], typer.Argument(help="Registers (register.gpkg) and folders of runs, in any order.")],
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(help="Registers (register.gpkg) and folders of runs, in any order.", metavar="INPUT"),
+    ],
     out_file: Annotated[Path, typer.Option("--out", help="Register to write, or to add to.")],
     as_json: JsonOption = False,
 ) -> None:

@@ -89,7 +89,10 @@ def review_sample(
 @app.command("import")
 def review_import(
     run_dir: RunArgument,
-    files: Annotated[list[Path], typer.Argument(help="Files that the map's page saved, one of each reviewer or more.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Files that the map's page saved, one of each reviewer or more.", metavar="FILE"),
+    ],
     out_dir: Annotated[
         Path | None, typer.Option("--out", help="Folder to write to; default: reviews/<run> beside the runs.")
     ] = None,

@@ -142,6 +142,8 @@ class Labels:
         of the Amazon basin fall into the blocks of `regions.BLOCKS`. Raises BadInput where a file is missing or the
         files contradict each other.
         """
+        if not folder.exists():
+            raise BadInput(f"labels in {folder}: no such folder or file; give one that holds {', '.join(FILES)}")
         missing = [name for name in FILES if not (folder / name).is_file()]
         if missing:
             raise BadInput(f"labels in {folder}: no {', '.join(missing)}; expected {', '.join(FILES)}")

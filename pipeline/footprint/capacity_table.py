@@ -123,7 +123,7 @@ def _line(item: Range) -> tuple[str, ...]:
         item.unit,
         *(plain(value) for value in item.percentiles),
         f"{100 * max(errors):.1f} %" if errors else "",
-        f"{item.dominant} {item.shares[item.dominant]:.0%}" if item.dominant else "nothing varies",
+        f"{item.dominant} {100 * item.shares[item.dominant]:.0f} %" if item.dominant else "nothing varies",
     )
 
 

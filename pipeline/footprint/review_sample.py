@@ -136,10 +136,10 @@ def describe_design(design: Design, files: Mapping[str, Path], run_dir: Path) ->
     lines = [
         f"{len(design.points)} points drawn from {design.area_ha:,.1f} ha observed in {span} ({run.run_id}), "
         f"seed {settings.seed}",
-        f"  {'stratum':<38}{'area ha':>14}{'weight':>10}{'points':>8}{'at least apart':>16}",
+        f"  {'stratum':<42}{'area ha':>14}{'weight':>10}{'points':>8}{'at least apart':>16}",
     ]
     lines += [
-        f"  {row.name + ': ' + row.title:<38}{row.area_ha:>14,.1f}{row.weight:>10.6f}{row.points:>8}"
+        f"  {row.name + ': ' + row.title:<42}{row.area_ha:>14,.1f}{row.weight:>10.6f}{row.points:>8}"
         f"{f'{row.spacing_m} m':>16}"
         for row in design.strata
     ]

@@ -192,10 +192,9 @@ class StacSource:
                     f"STAC API {self.url} refuses a search of {', '.join(collections)} (HTTP {status}); "
                     "it must be open to all, for no account is sent to it"
                 ) from error
-            found = " ".join(str(error).split())[:300]
             raise SourceUnavailable(
-                f"STAC API {self.url} did not answer a search of {', '.join(collections)} "
-                f"({type(error).__name__}: {found}); check source.url, the collection and the network, then run again"
+                f"STAC API {self.url} did not answer a search of {', '.join(collections)} ({_why(error)}); "
+                "check source.url, the collection and the network, then run again"
             ) from error
         if len(items) > _MOST_ITEMS:
             raise SourceUnavailable(
@@ -209,6 +208,16 @@ def _window_cost(files: int, shape: tuple[int, int], pixel_bytes: float) -> Requ
     # A header, then each row of blocks: rows lie far from each other in the file.
     requests = files * (1 + math.ceil(height / _BLOCK_PX))
     return RequestCost(requests, bytes=round(files * (HEADER_BYTES + height * width * pixel_bytes)))
+
+
+def _why(error: BaseException) -> str:
+    """What the network said, where it said anything, without the libraries' wrappings around it."""
+    first = cause = error
+    while (deeper := cause.__cause__ or cause.__context__) is not None:
+        cause = deeper
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror
+    return f"{type(first).__name__}: {' '.join(str(first).split())[:300]}"
 
 
 def _printable(item: Mapping[str, Any]) -> str:

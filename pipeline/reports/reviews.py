@@ -142,6 +142,9 @@ def read_review(path: Path, run: Run) -> tuple[Signed, ...]:
             f"{path}: holds labels of a probability sample, which serve an estimate and nothing else; give it to "
             "placerwatch estimate --reference"
         )
+    if b'"placerwatch review' not in content:
+        # Of another file, such as the change report itself, every field would be told as a fault.
+        raise Problems(str(path), ['no file of reviews; give what "Save the file" on the map\'s page wrote'])
     try:
         file = ReviewFile.model_validate_json(content)
     except ValidationError as error:

@@ -150,16 +150,21 @@ def _run(function: Callable[[T], R], number: int, task: T, ready: Ready[T] | Non
     return awaited if isinstance(awaited, Failure) else guarded(function, awaited)
 
 
+def require_executor(kind: str, workers: int) -> None:
+    """Raise BadInput where there is no such executor or nobody to work."""
+    if kind not in ("serial", "threads", "processes"):
+        raise BadInput(f"executor {kind!r}: expected serial, threads or processes")
+    if workers < 1:
+        raise BadInput(f"{workers} workers: give at least 1")
+
+
 @contextmanager
 def open_executor(kind: str, workers: int, scheduler: str | None = None, timeout_s: float = 30) -> Iterator[Executor]:
     """The executor of a run: "serial", "threads" or "processes", or the scheduler at an address if one is given.
 
     Workers of a remote scheduler need the same code and the same paths. Raises BadInput if none answers.
     """
-    if kind not in ("serial", "threads", "processes"):
-        raise BadInput(f"executor {kind!r}: expected serial, threads or processes")
-    if workers < 1:
-        raise BadInput(f"{workers} workers: give at least 1")
+    require_executor(kind, workers)
     if scheduler is not None:
         try:
             client = Client(scheduler, timeout=timeout_s)

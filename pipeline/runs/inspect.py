@@ -43,7 +43,7 @@ def describe_plan(plan: Plan) -> str:
     numbers = plan_summary(plan)
     lines = [
         f"{plan.file.config.title or plan.file.config.programme}: {numbers['tiles']} tiles of 5.12 km, "
-        f"{len(plan.periods)} periods, {numbers['tile_periods']} maps to make; source: {numbers['source']}",
+        f"{len(plan.periods)} periods, {numbers['tile_periods']} maps; source: {numbers['source']}",
         f"  model {numbers['model']['name']}, SHA-256 {numbers['model']['sha256']}",
     ]
     for period in plan.periods:
@@ -59,6 +59,8 @@ def describe_plan(plan: Plan) -> str:
     lines += [f"  note: {line}" for line in plan.terrain.limits]
     empty = Counter(row["period"] for row in numbers["without_a_scene"])
     lines += [f"  no scene at all: {count} tiles in {period}" for period, count in empty.items()]
+    if not plan.scenes:
+        lines.append("  the source has nothing for these areas and periods: check all three before a run")
     return "\n".join(lines)
 
 

@@ -95,6 +95,8 @@ def _reviewed(run_dir: Path, folder: Path | None) -> tuple[dict[str, Any], dict[
     """The reviewed change report of a run, and what reviewers call each change; raises BadInput if altered."""
     manifest = read_manifest(run_dir)
     folder = folder or run_dir.resolve().parents[1] / "reviews" / str(manifest["run_id"])
+    if not (folder / REVIEWS).is_file():
+        raise BadInput(f"{folder}: holds no reviews; placerwatch review import comes first")
     try:
         record = json.loads((folder / REVIEWS).read_text("utf-8"))
         report: dict[str, Any] = json.loads((folder / CHANGES).read_text("utf-8"))
@@ -103,8 +105,7 @@ def _reviewed(run_dir: Path, folder: Path | None) -> tuple[dict[str, Any], dict[
         for row in record["decisions"]:
             kinds.setdefault(row["change_id"], set()).update({row["class"]} - {""})
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        why = f"{folder}: holds no reviews ({type(error).__name__})"
-        raise BadInput(f"{why}; placerwatch review import comes first") from error
+        raise BadInput(f"{folder}: reviews cannot be read ({type(error).__name__}); import them again") from error
     if sealed != (sha256_of_input(folder / CHANGES), manifest["outputs"].get(CHANGES)):
         raise BadInput(f"{folder}: altered since the reviews were imported, or of another run; import them again")
     return report, kinds

@@ -23,7 +23,7 @@ from pipeline.reports import read_register, summary
 from pipeline.runs.assemble import Assembled, RunTasks, assemble
 from pipeline.runs.dating import date_openings
 from pipeline.runs.estimate import estimate_run, require_within
-from pipeline.runs.execute import Executor, Failure, open_executor
+from pipeline.runs.execute import Executor, Failure, open_executor, require_executor
 from pipeline.runs.fetching import Fetcher
 from pipeline.runs.inspect import describe_run, read_manifest
 from pipeline.runs.keys import change_key, run_key
@@ -108,15 +108,16 @@ def run_programme(path: Path, options: RunOptions, reporter: Reporter | None = N
     reporter = reporter or Silent()
     clock = Clock()
     file = with_source(read_config(path), options.source)
+    settings = file.config.run
+    kind = options.executor or settings.executor
+    workers = settings.workers if options.workers is None else options.workers
+    require_executor(kind, workers)  # before a search that may take minutes
     home = options.out / file.config.programme
     for warning in overlaps(file.areas):
         reporter.say(f"note: {warning}")
     with clock.step("plan"):
         reporter.say(f"{file.config.title or file.config.programme}: looking for scenes")
         plan = make_plan(file, open_programme_source(file, home, reporter), options.as_of)
-    settings = file.config.run
-    kind = options.executor or settings.executor
-    workers = settings.workers if options.workers is None else options.workers
     store = Store(home / "store")
     if file.config.fetch.max_gb or file.config.fetch.max_processing_units:
         require_within(estimate_run(plan, home), file.config.fetch)
