@@ -88,6 +88,12 @@ def test_each_mistake_is_named(tmp_path, broken, says):
     assert says in "\n".join(problems_of(tmp_path, broken))
 
 
+def test_a_config_nested_without_end_is_refused(tmp_path):
+    (tmp_path / "deep.yaml").write_text("areas: " + "[" * 3000 + "]" * 3000)
+    with pytest.raises(BadInput, match="nested more deeply"):
+        read_config(tmp_path / "deep.yaml")
+
+
 def test_aliases_are_refused(tmp_path):
     text = GOOD + "title: &t x\n" + "reports: {release: *t}\n"
     with pytest.raises(BadInput, match="aliases"):

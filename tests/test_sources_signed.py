@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import pickle
 import re
+import time
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -309,6 +311,45 @@ def test_an_answer_that_breaks_off_is_asked_for_again_within_the_stated_attempts
         with pytest.raises(APIError):
             Http(FETCH).read_json(url)
         assert len(handler.asked) == 4
+
+
+class Busy(Files):
+    """Answers 503, 503, then half of an answer, over and over."""
+
+    def answer(self, *, with_body: bool):
+        self.asked.append(self.path)
+        self.send_response(503 if len(self.asked) % 3 else 200)
+        self.send_header("Content-Length", "0" if len(self.asked) % 3 else "20")
+        self.end_headers()
+        self.wfile.write(b"" if len(self.asked) % 3 else b'{"page": ')
+
+
+def test_answers_that_break_off_and_busy_servers_count_together(archive):
+    with serving_files(Busy, root=archive, asked=[]) as (url, handler):
+        with pytest.raises(APIError):
+            Http(Fetch(attempts=4, longest_wait_s=0)).read_json(url)
+        assert len(handler.asked) == 4
+
+
+class Dripping(Files):
+    """A byte now and then, never so late that a reader's timeout comes."""
+
+    def answer(self, *, with_body: bool):
+        self.asked.append(self.path)
+        self.send_response(200)
+        self.send_header("Content-Length", "1000")
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            for _ in range(1000):
+                self.wfile.write(b" ")
+                time.sleep(0.02)
+
+
+def test_an_answer_that_drips_is_given_up_and_asked_for_again(archive):
+    with serving_files(Dripping, root=archive, asked=[]) as (url, handler):
+        with pytest.raises(APIError, match="did not end"):
+            Http(Fetch(attempts=2, timeout_s=0.1, longest_wait_s=0)).read_json(url)
+        assert len(handler.asked) == 2
 
 
 def test_an_answer_without_an_end_is_not_taken_in(archive, monkeypatch):

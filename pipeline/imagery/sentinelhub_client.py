@@ -235,7 +235,7 @@ class HubClient(SentinelHubDownloadClient):
         """What a server says of an error, fit for a manifest."""
         try:
             told: Any = json.loads(body[:10_000])
-        except ValueError:
+        except (ValueError, RecursionError):
             told = ""
         if isinstance(told, dict) and isinstance(told.get("error"), dict):
             told = told["error"]
