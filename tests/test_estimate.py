@@ -190,12 +190,12 @@ def test_elevation_counts_and_is_fetched_by_the_process_that_runs_the_programme(
             path.write_text(path.read_text().replace("{kind: stac, url: http://unused.example}", source))
             return path
 
-        with pytest.raises(BadInput, match=r"more are in the store, elevation of 1 blocks\), and fetch.max_processing"):
+        with pytest.raises(BadInput, match=r"more are in the store, blocks of elevation: 1\), and fetch.max_processing"):
             go(programme("max_processing_units: 30"), tmp_path)
         assert hub.processed() == []
         path = programme("attempts: 3")
         said = told(path, tmp_path)
-        assert "  elevation to fetch: 1 blocks of 31 km" in said
+        assert "  elevation to fetch: 1 block of 31 km" in said
         estimate = estimate_run(plan_programme(path, RunOptions(date(2022, 6, 1), tmp_path), Silent()), tmp_path / "no")
         monkeypatch.setattr("pipeline.runs.run.open_executor", lambda *_: nullcontext(Elsewhere()))
         monkeypatch.setattr(Block, "build", level)

@@ -97,6 +97,26 @@ def test_a_token_that_is_refused_is_renewed_once(signed):
     assert handler.asked.count("refused") == 1
 
 
+class Wavering(SignedFiles):
+    """Refuses a file and is busy by turns, whatever the token."""
+
+    def answer(self, *, with_body: bool):
+        if self.path.startswith("/token/"):
+            super().answer(with_body=with_body)
+            return
+        self.asked.append("file")
+        self.send_error(403 if self.asked.count("file") % 2 else 503)
+
+
+def test_a_token_is_renewed_once_for_all_attempts_at_a_request(archive):
+    with serving_files(Wavering, root=archive, asked=[], lives=[3600.0], valid=set()) as (url, handler):
+        client = RangeClient(Fetch(attempts=4, longest_wait_s=0), Access(Signer(f"{url}/token", LOOPBACK, FETCH)))
+        with pytest.raises(AccessRefused):
+            client.get(f"{url}/container/a.tif", 0, 4)
+        # Refused, asked anew and busy; the second attempt is refused again.
+        assert (handler.asked.count("file"), len(tokens(handler))) == (3, 2)
+
+
 def test_a_file_that_stays_refused_is_told_without_the_signature(signed, caplog):
     url, handler, way = signed
     handler.valid = type("Nobody", (set,), {"add": lambda *_: None})()

@@ -77,7 +77,7 @@ class Estimate:
                 f"  to fetch: {self.reads} reads of scenes; {self.kept} more are in the store and cost nothing"
             )
         if self.blocks:
-            lines.append(f"  elevation to fetch: {self.blocks} blocks of 31 km")
+            lines.append(f"  elevation to fetch: {self.blocks} block{'s' * (self.blocks > 1)} of 31 km")
         if self.remote or self.blocks:
             units = f", {self.cost.processing_units:,.0f} processing units" if self.cost.processing_units else ""
             lines.append(f"  by estimate {self.cost.requests:,} requests{units}, {self.cost.bytes / 1e9:,.2f} GB")
@@ -126,13 +126,13 @@ def require_within(estimate: Estimate, limits: config.Fetch) -> None:
         ("max_gb", limits.max_gb, estimate.cost.bytes / 1e9, "GB"),
         ("max_processing_units", limits.max_processing_units, estimate.cost.processing_units, "processing units"),
     )
-    terrain = f", elevation of {estimate.blocks} blocks" if estimate.blocks else ""
+    terrain = f", blocks of elevation: {estimate.blocks}" if estimate.blocks else ""
     for name, limit, would, unit in asked:
         if limit is not None and would > limit:
             raise BadInput(
                 f"the run would fetch about {would:,.2f} {unit} ({estimate.reads} reads of scenes; {estimate.kept} "
-                f"more are in the store{terrain}), and fetch.{name} is {limit:g}; raise it, or set a smaller area, fewer "
-                "periods or a lower imagery.max_scenes. Nothing was fetched"
+                f"more are in the store{terrain}), and fetch.{name} is {limit:g}; raise it, or set a smaller area, "
+                "fewer periods or a lower imagery.max_scenes. Nothing was fetched"
             )
 
 
