@@ -190,7 +190,8 @@ def test_elevation_counts_and_is_fetched_by_the_process_that_runs_the_programme(
             path.write_text(path.read_text().replace("{kind: stac, url: http://unused.example}", source))
             return path
 
-        with pytest.raises(BadInput, match=r"more are in the store, blocks of elevation: 1\), and fetch.max_processing"):
+        says = r"more are in the store, blocks of elevation: 1\), and fetch.max_processing_units is 30"
+        with pytest.raises(BadInput, match=says):
             go(programme("max_processing_units: 30"), tmp_path)
         assert hub.processed() == []
         path = programme("attempts: 3")

@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from time import monotonic, sleep
+from time import monotonic
 from urllib.parse import urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -25,6 +25,7 @@ from pipeline.config import Fetch
 from pipeline.errors import AccessRefused, SceneRejected
 from pipeline.imagery.access import OPEN, Access
 from pipeline.imagery.scene import RequestCost
+from pipeline.imagery.waiting import sleep
 
 _CONNECT_S = 10.0
 _BACKOFF_S = 0.5

@@ -12,7 +12,7 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from time import monotonic, sleep
+from time import monotonic
 from typing import Any, TypeVar
 
 import requests
@@ -26,6 +26,7 @@ from urllib3.exceptions import HTTPError
 from pipeline import config
 from pipeline.errors import AccessRefused, SourceUnavailable
 from pipeline.imagery.sentinelhub_access import addresses, find_credentials
+from pipeline.imagery.waiting import sleep
 
 T = TypeVar("T")
 
