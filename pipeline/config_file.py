@@ -91,6 +91,8 @@ def _parse(path: Path, text: str, lines: dict[_Path, int], problems: list[str]) 
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""
         raise Problems(str(path), [f"{where}not YAML ({getattr(error, 'problem', None) or error})"]) from error
+    except RecursionError:
+        raise BadInput(f"{path}: nested more deeply than any config; `placerwatch init DIR` writes one") from None
     finally:
         loader.dispose()
 

@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import re
 import secrets
 import socket
 import struct
+import tarfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -257,7 +259,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.hub.bodies.append((PROCESS, body))
         if self.hub.meeting:
             self.hub.meeting.wait()
-        self.whole(fault, processed(self.hub.archive, self.hub.items, body), "image/tiff")
+        responses = body["output"]["responses"]
+        # The documentation writes application/tar, and sentinelhub-py application/x-tar.
+        kinds = ("image/tiff",) if len(responses) == 1 else ("application/tar", "application/x-tar")
+        kind = self.headers.get("Accept", kinds[0])
+        if kind not in kinds:
+            raise Refused(f"{len(responses)} responses come as {kinds[0]}, and {kind} is asked for")
+        self.whole(fault, processed(self.hub.archive, self.hub.items, body), kind)
 
     def whole(self, fault: str, content: bytes, kind: str) -> None:
         """An answer of 200, or what a fault leaves of it; half of the broken ones say how long they should be."""
@@ -377,14 +385,15 @@ _ELEVATION = re.compile(
 
 
 def processed(archive: Path, items: Sequence[dict], body: dict) -> bytes:
-    """The TIFF that a Process request is answered with; raises Refused."""
+    """What a Process request is answered with, a TIFF, or a tar file of it and `userdata.json`; raises Refused."""
     bounds, output = body["input"]["bounds"], body["output"]
     code = re.fullmatch(r"http://www.opengis.net/def/crs/EPSG/0/(\d+)", bounds["properties"]["crs"])
     width, height = output["width"], output["height"]
     if code is None or not all(isinstance(n, int) and 1 <= n <= 2500 for n in (width, height)):
         raise Refused("width and height must be between 1 and 2500, crs an EPSG code")
-    if output["responses"] != [{"identifier": "default", "format": {"type": "image/tiff"}}]:
-        raise Refused("one response is understood: default, image/tiff")
+    responses = {told["identifier"]: told["format"]["type"] for told in output["responses"]}
+    if responses not in ({"default": "image/tiff"}, {"default": "image/tiff", "userdata": "application/json"}):
+        raise Refused("responses are default, image/tiff, and perhaps userdata, application/json")
     west, south, east, north = bounds["bbox"]
     if not (west < east and south < north):
         raise Refused("bbox is empty")
@@ -407,7 +416,19 @@ def processed(archive: Path, items: Sequence[dict], body: dict) -> bytes:
     with MemoryFile() as memory:
         with memory.open(driver="GTiff", count=len(planes), dtype=planes.dtype, compress="deflate", **place) as raster:
             raster.write(planes)
-        return memory.read()
+        tiff = memory.read()
+    # No script that is understood sets userdata, so it is empty.
+    return tiff if len(responses) == 1 else _tar({"default.tif": tiff, "userdata.json": b"{}"})
+
+
+def _tar(files: Mapping[str, bytes]) -> bytes:
+    parts = io.BytesIO()
+    with tarfile.open(fileobj=parts, mode="w") as tar:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    return parts.getvalue()
 
 
 def _seen(items: Sequence[dict], data: dict, place: dict, *, radar: bool) -> list[dict]:

@@ -88,6 +88,12 @@ def test_each_mistake_is_named(tmp_path, broken, says):
     assert says in "\n".join(problems_of(tmp_path, broken))
 
 
+def test_a_config_nested_without_end_is_refused(tmp_path):
+    (tmp_path / "deep.yaml").write_text("areas: " + "[" * 3000 + "]" * 3000)
+    with pytest.raises(BadInput, match="nested more deeply"):
+        read_config(tmp_path / "deep.yaml")
+
+
 def test_aliases_are_refused(tmp_path):
     text = GOOD + "title: &t x\n" + "reports: {release: *t}\n"
     with pytest.raises(BadInput, match="aliases"):
@@ -117,8 +123,9 @@ def test_every_shipped_config_is_valid(path):
     [
         ("{source: nowhere}", "line 7: elevation.source: no folder 'nowhere' beside the config"),
         ("{source: 'ftp://example.org/dem'}", "neither a folder nor a plain http(s) address"),
-        ("{source: 'https://me:secret@example.org/dem'}", "an address holds a user or a password"),
-        ("{source: 'https://example.org/dem?key=secret'}", "an address holds key="),
+        ("{source: 'https://me:secret@example.org/dem'}", "line 7: an address holds a user or a password"),
+        ("{source: 'https://example.org/dem?key=secret'}", "line 7: an address holds key=, which looks like"),
+        ("{source: 'https://example.org/dem?year=2015'}", "neither a folder nor a plain http(s) address"),
         ("{drainage_km2: 0}", "line 7: elevation.drainage_km2"),
         ("{use: perhaps}", "line 7: elevation.use"),
         ("{sourse: same}", "did you mean 'source'?"),

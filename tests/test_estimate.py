@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import json
+import pickle
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
+import numpy as np
 import pytest
+from affine import Affine
 from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.config import Fetch
 from pipeline.errors import BadInput
-from pipeline.imagery import RequestCost, StacSource
+from pipeline.imagery import Block, RequestCost, StacSource
 from pipeline.runs import RunOptions, estimate_run, plan_programme
 from pipeline.runs.estimate import Estimate, Rates, require_within
+from pipeline.runs.execute import Serial
 from pipeline.runs.progress import Silent
+from tests.dem import write_dem
 from tests.faulty_server import serving
-from tests.remote_programme import AFTER, BEFORE, go, write_archive, write_programme
+from tests.remote_programme import AFTER, BEFORE, NORTH, WEST, go, write_archive, write_programme
 from tests.sentinelhub_server import TOKEN, SentinelHub
 
 SCENES = len(BEFORE + AFTER)
@@ -155,3 +162,48 @@ def test_the_units_and_requests_of_sentinel_hub_are_those_that_the_run_then_spen
         tiles = SCENES * 640 * 640 / 512**2 * 7 / 3
         assert tiles < spent["processing_units"] <= cost.processing_units < 1.05 * tiles
         assert 0 < spent["bytes"] < cost.bytes
+
+
+class Elsewhere(Serial):
+    """Works on copies of tasks, as other processes do."""
+
+    def map(self, function, tasks, on_done, ready=None):
+        there = None if ready is None else lambda number: pickle.loads(pickle.dumps(ready(number)))
+        return super().map(function, pickle.loads(pickle.dumps(tasks)), on_done, there)
+
+
+def level(block, source, drainage_km2):
+    """Reads the elevation of a block and makes nothing of it: what water does takes seconds."""
+    assert np.isfinite(source.read_elevation(block.window)).any()
+    return np.zeros((3, *block.geobox.shape), np.uint16)
+
+
+def test_elevation_counts_and_is_fetched_by_the_process_that_runs_the_programme(tmp_path, hub_account, monkeypatch):
+    archive = write_archive(tmp_path)
+    slope = np.add.outer(np.arange(50.0), 2 * np.arange(60.0)).astype(np.float32)
+    write_dem(archive / "dem.tif", slope, Affine(30, 0, WEST - 300, 0, -30, NORTH + 300), 32633, nodata=-9999)
+    with SentinelHub(archive) as hub:
+        source = f"{{kind: sentinelhub, base_url: '{hub.url}', token_url: '{hub.url}{TOKEN}'}}"
+
+        def programme(fetch: str) -> Path:
+            path = write_programme(tmp_path, "http://unused.example", "elevation: {source: same}", fetch)
+            path.write_text(path.read_text().replace("{kind: stac, url: http://unused.example}", source))
+            return path
+
+        says = r"more are in the store, blocks of elevation: 1\), and fetch.max_processing_units is 30"
+        with pytest.raises(BadInput, match=says):
+            go(programme("max_processing_units: 30"), tmp_path)
+        assert hub.processed() == []
+        path = programme("attempts: 3")
+        said = told(path, tmp_path)
+        assert "  elevation to fetch: 1 block of 31 km" in said
+        estimate = estimate_run(plan_programme(path, RunOptions(date(2022, 6, 1), tmp_path), Silent()), tmp_path / "no")
+        monkeypatch.setattr("pipeline.runs.run.open_executor", lambda *_: nullcontext(Elsewhere()))
+        monkeypatch.setattr(Block, "build", level)
+        spent = go(path, tmp_path).manifest["fetch"]
+        assert len(hub.processed()) == spent["requests"] == estimate.cost.requests == 2 * SCENES + 1
+        # Looks as without elevation, and 2,048 x 2,048 cells of one band in 32 bits.
+        looks, block = SCENES * 640 * 640 / 512**2 * 7 / 3, 2048**2 / 512**2 / 3 * 2
+        assert looks + block < spent["processing_units"] <= estimate.cost.processing_units < 1.05 * looks + block
+        # What is stored is not fetched again.
+        assert "elevation to fetch" not in told(path, tmp_path)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import threading
+import time
 
 import pytest
 from rich.console import Console
@@ -123,6 +125,30 @@ def test_a_refused_account_ends_the_run_at_once_and_the_next_goes_on_from_there(
         again = {what for what, n in server.files_asked.items() if before[what] and n > before[what]}
         assert any(AFTER[0] in what for what in again)
         assert not any(day in what for day in BEFORE for what in again)
+
+
+def test_a_refusal_does_not_wait_for_what_others_are_told_to_wait(archive, home, tmp_path):
+    waiting = threading.Event()
+
+    def fault(asked: str, before: int) -> str | None:
+        if ".tif" not in asked:
+            return None
+        if BEFORE[1] not in asked:
+            waiting.set()
+            return "503"
+        waiting.wait(10)
+        time.sleep(0.2)  # until the answer has come and is heeded
+        return "403"
+
+    with serving(archive, fault, retry_after="60") as server:
+        path = write_programme(home, server.url, fetch="attempts: 2, in_flight: 4")
+        with pytest.raises(AccessRefused):
+            go(path, tmp_path)
+        mine = [thread for thread in threading.enumerate() if thread.name.startswith("fetch")]
+        for thread in mine:
+            thread.join(10)
+        assert [thread.name for thread in mine if thread.is_alive()] == []
+        assert all(n == 1 for n in server.files_asked.values())
 
 
 def test_a_log_tells_fetched_cached_skipped_and_failed(archive, home, tmp_path):

@@ -6,7 +6,7 @@ import contextlib
 import json
 import pickle
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 from rasterio.transform import from_origin
+from sentinelhub.api.process import SentinelHubRequest
+from sentinelhub.constants import CRS, MimeType
+from sentinelhub.decoding import decode_tar
+from sentinelhub.geometry import BBox
 
 from pipeline import config
 from pipeline.config import Fetch
@@ -23,7 +27,9 @@ from pipeline.errors import SceneRejected, SourceUnavailable
 from pipeline.imagery import BANDS, SCL, FolderSource, RequestCost, build_radar, check_scene, open_source
 from pipeline.imagery.radiometry import calibrate
 from pipeline.imagery.sentinelhub import SentinelHubSource
+from pipeline.imagery.sentinelhub_client import client_of
 from pipeline.imagery.sentinelhub_items import overpass_of, radar_scene_of, relative_orbit, scene_of, unwanted_radar
+from pipeline.imagery.sentinelhub_scripts import optical_data, optical_script, planes_of
 from pipeline.imagery.stack import greenest_look, read_stack
 from pipeline.simulation.archive import make_archive
 from tests.radar_scenes import write_radar
@@ -207,6 +213,28 @@ def test_one_request_asks_for_the_bands_on_the_lattice_and_nothing_is_interpolat
         "from": "2022-01-15T09:28:00Z",
         "to": "2022-01-15T09:32:00Z",
     }
+
+
+def test_the_server_gives_several_outputs_as_parts_of_one_answer_and_one_as_a_tiff(hub, source):
+    """As documented; the source asks for one, and takes the parts for no TIFF."""
+    client = client_of(hub.settings(), NOW)
+    data = optical_data("sentinel-2-l2a", datetime(2022, 1, 15, 9, 30, tzinfo=UTC))
+    shape, outputs = (23, 50), {"default": MimeType.TIFF, "userdata": MimeType.JSON}
+    request = SentinelHubRequest(
+        evalscript=optical_script(["B08"]),
+        input_data=[data],
+        responses=[SentinelHubRequest.output_response(name, kind) for name, kind in outputs.items()],
+        bbox=BBox((WEST, NORTH - 230, WEST + 500, NORTH), crs=CRS("32633")),
+        size=shape[::-1],
+        config=client.config,
+    )
+    parts = client.ask(request.download_list[0], decode_tar, 1 << 20)
+    assert parts["userdata.json"] == {}
+    (near_infrared,) = source.read(scenes_of(source, NEW), ("B08",), box(0, 0, 50, 23))
+    number, mask = np.moveaxis(parts["default.tif"], -1, 0)
+    assert (np.where(mask, np.maximum(number, 1), 0) == near_infrared).all()
+    with pytest.raises(SourceUnavailable, match="a TIFF that is not whole"):
+        client.ask(request.download_list[0], lambda body: planes_of(body, 2, shape, "uint16"), 1 << 20)
 
 
 def test_composites_and_season_looks_use_the_same_form(archive, source, hub):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import pickle
 import re
+import time
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -93,6 +95,26 @@ def test_a_token_that_is_refused_is_renewed_once(signed):
     assert client.get(f"{url}/container/S2_0/B02.tif", 4, 8)[0]
     assert len(tokens(handler)) == 2
     assert handler.asked.count("refused") == 1
+
+
+class Wavering(SignedFiles):
+    """Refuses a file and is busy by turns, whatever the token."""
+
+    def answer(self, *, with_body: bool):
+        if self.path.startswith("/token/"):
+            super().answer(with_body=with_body)
+            return
+        self.asked.append("file")
+        self.send_error(403 if self.asked.count("file") % 2 else 503)
+
+
+def test_a_token_is_renewed_once_for_all_attempts_at_a_request(archive):
+    with serving_files(Wavering, root=archive, asked=[], lives=[3600.0], valid=set()) as (url, handler):
+        client = RangeClient(Fetch(attempts=4, longest_wait_s=0), Access(Signer(f"{url}/token", LOOPBACK, FETCH)))
+        with pytest.raises(AccessRefused):
+            client.get(f"{url}/container/a.tif", 0, 4)
+        # Refused, asked anew and busy; the second attempt is refused again.
+        assert (handler.asked.count("file"), len(tokens(handler))) == (3, 2)
 
 
 def test_a_file_that_stays_refused_is_told_without_the_signature(signed, caplog):
@@ -309,6 +331,45 @@ def test_an_answer_that_breaks_off_is_asked_for_again_within_the_stated_attempts
         with pytest.raises(APIError):
             Http(FETCH).read_json(url)
         assert len(handler.asked) == 4
+
+
+class Busy(Files):
+    """Answers 503, 503, then half of an answer, over and over."""
+
+    def answer(self, *, with_body: bool):
+        self.asked.append(self.path)
+        self.send_response(503 if len(self.asked) % 3 else 200)
+        self.send_header("Content-Length", "0" if len(self.asked) % 3 else "20")
+        self.end_headers()
+        self.wfile.write(b"" if len(self.asked) % 3 else b'{"page": ')
+
+
+def test_answers_that_break_off_and_busy_servers_count_together(archive):
+    with serving_files(Busy, root=archive, asked=[]) as (url, handler):
+        with pytest.raises(APIError):
+            Http(Fetch(attempts=4, longest_wait_s=0)).read_json(url)
+        assert len(handler.asked) == 4
+
+
+class Dripping(Files):
+    """A byte now and then, never so late that a reader's timeout comes."""
+
+    def answer(self, *, with_body: bool):
+        self.asked.append(self.path)
+        self.send_response(200)
+        self.send_header("Content-Length", "1000")
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            for _ in range(1000):
+                self.wfile.write(b" ")
+                time.sleep(0.02)
+
+
+def test_an_answer_that_drips_is_given_up_and_asked_for_again(archive):
+    with serving_files(Dripping, root=archive, asked=[]) as (url, handler):
+        with pytest.raises(APIError, match="did not end"):
+            Http(Fetch(attempts=2, timeout_s=0.1, longest_wait_s=0)).read_json(url)
+        assert len(handler.asked) == 2
 
 
 def test_an_answer_without_an_end_is_not_taken_in(archive, monkeypatch):

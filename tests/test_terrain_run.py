@@ -20,7 +20,7 @@ from pipeline.disturbance import Model, load_model
 from pipeline.disturbance.features import feature_names
 from pipeline.disturbance.tree_classifier import TreeClassifier
 from pipeline.disturbance.trees import Forest
-from pipeline.errors import SourceUnavailable
+from pipeline.errors import AccessRefused, SourceUnavailable
 from pipeline.imagery import Block, DemFiles, FolderSource, StacSource
 from pipeline.imagery.elevation import DemFile
 from pipeline.runs import RunOptions, describe_plan, plan_programme, run_programme, verify_run
@@ -324,6 +324,15 @@ def test_an_api_that_does_not_answer_is_named_and_the_run_may_go_on(archive, tmp
     (lost,) = plan.broken
     assert lost.reason == "the API did not answer; or set elevation.use to off"
     assert plan.terrain.source is None
+
+
+def test_an_api_that_refuses_the_account_stops_the_plan_at_once(archive, tmp_path, monkeypatch):
+    def refusing(*_):
+        raise AccessRefused("the API refuses")
+
+    monkeypatch.setattr(StacSource, "find_elevation", refusing)
+    with pytest.raises(AccessRefused, match=r"the API refuses; or set elevation\.use to off"):
+        planned(make_programme(archive, tmp_path, "elevation: {source: 'https://example.org/stac'}"))
 
 
 def test_a_source_that_reads_elevation_itself_is_taken_as_it_is(archive, tmp_path, monkeypatch):

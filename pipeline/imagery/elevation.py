@@ -28,8 +28,8 @@ from pipeline.imagery.bilinear import bilinear
 from pipeline.imagery.folder import sampled
 from pipeline.imagery.items import bbox_of, href_of, object_of, scene_id, text_of
 from pipeline.imagery.raster import Raster, epsg_of, opened, short_name
-from pipeline.imagery.remote import RangeClient
-from pipeline.imagery.scene import Bbox, Skipped, touches
+from pipeline.imagery.remote import HEADER_BYTES, RangeClient
+from pipeline.imagery.scene import Bbox, RequestCost, Skipped, touches
 
 GLO30_FILES = "Copernicus_DSM_*_DEM.tif"  # what tiles of GLO-30 are called
 LOWEST_M, HIGHEST_M = -500.0, 9000.0  # land lies between; anything else is a void or no elevation at all
@@ -41,6 +41,7 @@ _MOST_WINDOW_PX = 1 << 25
 _MOST_BLOCK_PX = 1 << 26
 _MOST_FILES = 20_000
 _MOST_GRIDS = 16  # each is held in memory
+_ASKED_PX = 1 << 18  # in one request, about
 _PER_METRE = 100  # elevations are kept in whole centimetres
 
 
@@ -82,6 +83,13 @@ class DemFiles:
         """The files that may reach a geobox."""
         box = transform_bounds(f"EPSG:{epsg_of(geobox)}", "EPSG:4326", *geobox.pad(16).boundingbox)
         return tuple(file for file in self.files if file.bbox is None or touches(file.bbox, box))
+
+    def elevation_cost(self, geobox: GeoBox) -> RequestCost:
+        """What reading a geobox costs at the most, by its pixels before compression; nothing for files on disk."""
+        files, pixels = len(self.near(geobox)), math.prod(geobox.shape)
+        if self.client is None or not files:
+            return RequestCost()
+        return RequestCost(2 * files + pixels // _ASKED_PX, bytes=files * HEADER_BYTES + 4 * pixels)
 
     def read_elevation(self, geobox: GeoBox) -> NDArray[np.float32]:
         """See ElevationSource. Interpolated bilinearly, in whole centimetres."""

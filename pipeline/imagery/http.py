@@ -49,23 +49,30 @@ class Http(StacApiIO):
 
 
 def _limit(adapter: Any, fetch: Fetch) -> None:
-    """Have an adapter read each answer whole, ask again where it breaks off, and take no more than a limit of it."""
-    send = adapter.send
+    """Have an adapter read each answer whole, ask again where it breaks off, and take no more than a limit of it.
+
+    Answers that break off and those that urllib3 asks for again count together. For one thread at a time.
+    """
+    send, allowed = adapter.send, adapter.max_retries
 
     def whole(request: Any, **kwargs: Any) -> Any:
-        for attempt in range(fetch.attempts):
+        left, broken = allowed, 0
+        while True:
+            adapter.max_retries = left
             response = send(request, **{**kwargs, "stream": True})
             try:
                 response._content = _body(response.raw, fetch.timeout_s)
             except (HTTPError, OSError):
-                if attempt + 1 == fetch.attempts:
+                left = response.raw.retries
+                if not left.total:
                     raise
-                sleep(min(_BACKOFF_S * 2.0**attempt, fetch.longest_wait_s))
+                left = left.new(total=left.total - 1)
+                sleep(min(_BACKOFF_S * 2.0**broken, fetch.longest_wait_s))
+                broken += 1
             else:
                 return response
             finally:
                 response.close()
-        return None
 
     adapter.send = whole
 
@@ -73,12 +80,13 @@ def _limit(adapter: Any, fetch: Fetch) -> None:
 def _body(raw: Any, timeout_s: float) -> bytes:
     body = bytearray()
     latest = monotonic() + _PATIENCE * timeout_s
-    while chunk := raw.read(_CHUNK, decode_content=True):
+    # What waits for a whole chunk would wait for ever where a body drips.
+    while chunk := raw.read1(_CHUNK, decode_content=True):
         body += chunk
         if len(body) > _MOST_BYTES:
             raise ValueError(f"an answer of more than {_MOST_BYTES / 1e6:.0f} MB")
         if monotonic() > latest:
-            raise ValueError(f"an answer that did not end in {_PATIENCE * timeout_s:.0f} s")
+            raise TimeoutError(f"an answer that did not end in {_PATIENCE * timeout_s:.0f} s")
     return bytes(body)
 
 

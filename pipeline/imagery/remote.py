@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from time import monotonic, sleep
+from time import monotonic
 from urllib.parse import urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -25,6 +25,7 @@ from pipeline.config import Fetch
 from pipeline.errors import AccessRefused, SceneRejected
 from pipeline.imagery.access import OPEN, Access
 from pipeline.imagery.scene import RequestCost
+from pipeline.imagery.waiting import sleep
 
 _CONNECT_S = 10.0
 _BACKOFF_S = 0.5
@@ -111,10 +112,16 @@ class RangeClient:
             return answer
 
     def _ask(self, href: str, start: int, end: int) -> tuple[bytes, int]:
-        last = ""
+        last, renewed = "", False
         for attempt in range(self.fetch.attempts):
             try:
-                return self._signed(href, start, end)
+                try:
+                    return self._follow(href, start, end)
+                except AccessRefused:
+                    if renewed or not self.access.renew(href):
+                        raise
+                    renewed = True
+                    return self._follow(href, start, end)
             except _Again as error:
                 last = str(error)
                 if attempt + 1 < self.fetch.attempts:
@@ -126,14 +133,6 @@ class RangeClient:
         """Back-off that doubles, spread so that threads do not knock together; never less than the server asks for."""
         wait = _BACKOFF_S * 2.0**attempt * random.uniform(0.5, 1.5)  # noqa: S311 (no secret hangs on it)
         return min(max(wait, told or 0.0), self.fetch.longest_wait_s)
-
-    def _signed(self, href: str, start: int, end: int) -> tuple[bytes, int]:
-        try:
-            return self._follow(href, start, end)
-        except AccessRefused:
-            if not self.access.renew(href):
-                raise
-        return self._follow(href, start, end)
 
     def _follow(self, href: str, start: int, end: int) -> tuple[bytes, int]:
         where, headers = self.access.request(href)

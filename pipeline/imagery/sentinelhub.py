@@ -140,6 +140,10 @@ class SentinelHubSource:
         """What one `read_radar` costs."""
         return scripts.cost_of(shape, 2, 2, terrain_corrected=True)
 
+    def elevation_cost(self, geobox: GeoBox) -> RequestCost:
+        """What one `read_elevation` costs."""
+        return scripts.cost_of((geobox.shape[0], geobox.shape[1]), 1, 2, "FLOAT32")
+
     @property
     def spent(self) -> RequestCost:
         """Process requests sent so far, the units charged for them, and the bytes that came."""

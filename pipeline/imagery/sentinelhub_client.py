@@ -12,7 +12,7 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from time import monotonic, sleep
+from time import monotonic
 from typing import Any, TypeVar
 
 import requests
@@ -26,6 +26,7 @@ from urllib3.exceptions import HTTPError
 from pipeline import config
 from pipeline.errors import AccessRefused, SourceUnavailable
 from pipeline.imagery.sentinelhub_access import addresses, find_credentials
+from pipeline.imagery.waiting import sleep
 
 T = TypeVar("T")
 
@@ -235,7 +236,7 @@ class HubClient(SentinelHubDownloadClient):
         """What a server says of an error, fit for a manifest."""
         try:
             told: Any = json.loads(body[:10_000])
-        except ValueError:
+        except (ValueError, RecursionError):
             told = ""
         if isinstance(told, dict) and isinstance(told.get("error"), dict):
             told = told["error"]

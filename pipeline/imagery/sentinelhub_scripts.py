@@ -18,7 +18,7 @@ from sentinelhub.constants import CRS, MimeType
 from sentinelhub.download.models import DownloadRequest
 from sentinelhub.geometry import BBox
 
-from pipeline.imagery.processing_units import processing_units
+from pipeline.imagery.processing_units import SampleFormat, processing_units
 from pipeline.imagery.radar_raster import DB_SCALE, HIGHEST_DB, LOWEST_DB, RADAR_NODATA
 from pipeline.imagery.raster import GDAL
 from pipeline.imagery.scene import NODATA, SCL, RequestCost
@@ -188,13 +188,20 @@ def backscatter_of(planes: NDArray[np.uint16]) -> NDArray[np.int16]:
     return np.where(good, decibels, RADAR_NODATA).astype(np.int16)
 
 
-def cost_of(shape: tuple[int, int], bands: int, planes: int, *, terrain_corrected: bool = False) -> RequestCost:
-    """What rows and columns of so many input bands cost, as planes of 16 bits; bytes are those before compression."""
+def cost_of(
+    shape: tuple[int, int],
+    bands: int,
+    planes: int,
+    sample_format: SampleFormat = "UINT16",
+    *,
+    terrain_corrected: bool = False,
+) -> RequestCost:
+    """What rows and columns of so many input bands cost, as so many planes; bytes are those before compression."""
     total = RequestCost()
     for rows, cols in blocks(shape):
         height, width = rows.stop - rows.start, cols.stop - cols.start
-        units = processing_units(width, height, bands, "UINT16", terrain_corrected=terrain_corrected)
-        total += RequestCost(1, units, planes * height * width * 2)
+        units = processing_units(width, height, bands, sample_format, terrain_corrected=terrain_corrected)
+        total += RequestCost(1, units, planes * height * width * np.dtype(sample_format.lower()).itemsize)
     return total
 
 

@@ -16,7 +16,7 @@ from pipeline.runs.plan import Plan
 from pipeline.runs.scene_cache import CachedSource, Wanted, cached
 from pipeline.runs.store import Store
 from pipeline.runs.tasks import COMPOSITE, MAP, SceneTask, TileTask
-from pipeline.runs.terrain import terrain_tasks
+from pipeline.runs.terrain import TERRAIN, TerrainTask, terrain_tasks
 from pipeline.runs.work import radar_tasks, tile_tasks
 
 
@@ -31,7 +31,10 @@ class Rates:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Reads of scenes on tiles (`reads` to fetch, `kept` in the store), what the first would cost, tasks to compute."""
+    """Reads of scenes on tiles (`reads` to fetch, `kept` in the store), what the first would cost, tasks to compute.
+
+    `blocks` are those of which elevation is fetched; they are part of the cost.
+    """
 
     reads: int
     kept: int
@@ -39,6 +42,7 @@ class Estimate:
     tasks: int
     remote: bool
     rates: Rates | None = None
+    blocks: int = 0
 
     @property
     def fetching_s(self) -> float | None:
@@ -55,6 +59,7 @@ class Estimate:
         return {
             "to_fetch": self.reads,
             "kept": self.kept,
+            "blocks_of_elevation": self.blocks,
             **asdict(self.cost),
             "tasks": self.tasks,
             "seconds_fetching": self.fetching_s,
@@ -71,6 +76,9 @@ class Estimate:
             lines.append(
                 f"  to fetch: {self.reads} reads of scenes; {self.kept} more are in the store and cost nothing"
             )
+        if self.blocks:
+            lines.append(f"  elevation to fetch: {self.blocks} block{'s' * (self.blocks > 1)} of 31 km")
+        if self.remote or self.blocks:
             units = f", {self.cost.processing_units:,.0f} processing units" if self.cost.processing_units else ""
             lines.append(f"  by estimate {self.cost.requests:,} requests{units}, {self.cost.bytes / 1e9:,.2f} GB")
         if self.rates is None:
@@ -90,7 +98,8 @@ def estimate_run(plan: Plan, home: Path) -> Estimate:
     source = cached(plan.source, store)
     behind = replace(plan, source=source)
     # Blocks are keyed by their files, so what is stored under them is known before they are made.
-    surfaces = {task.block: task.key for task in terrain_tasks(plan.terrain, plan.file.config.elevation, store)}
+    terrain = terrain_tasks(plan.terrain, plan.file.config.elevation, store)
+    surfaces = {task.block: task.key for task in terrain}
     maps, radar = tile_tasks(behind, surfaces, store), radar_tasks(behind, store)
     reading: list[Reads] = [*(SceneTask(scene, source, store) for scene in plan.scenes), *maps, *radar]
     reads = kept = 0
@@ -104,8 +113,11 @@ def estimate_run(plan: Plan, home: Path) -> Estimate:
         reads, kept = len(missing), len(found) - len(missing)
         paid = {_paid_with(plan.source, wanted): wanted for wanted in missing}
         cost = sum((_cost(plan.source, wanted) for wanted in paid.values()), RequestCost())
+    missing_blocks = [task for task in terrain if store.report(TERRAIN, task.key) is None]
+    cost = sum(map(_elevation_cost, missing_blocks), cost)
+    blocks = len(missing_blocks) if plan.terrain.remote else 0
     tasks = sum(not _is_mapped(task) for task in maps) + sum(bool(task.wanted()) for task in radar)
-    return Estimate(reads, kept, cost, tasks, source.remote, _rates(home))
+    return Estimate(reads, kept, cost, tasks, source.remote, _rates(home), blocks)
 
 
 def require_within(estimate: Estimate, limits: config.Fetch) -> None:
@@ -114,12 +126,13 @@ def require_within(estimate: Estimate, limits: config.Fetch) -> None:
         ("max_gb", limits.max_gb, estimate.cost.bytes / 1e9, "GB"),
         ("max_processing_units", limits.max_processing_units, estimate.cost.processing_units, "processing units"),
     )
+    terrain = f", blocks of elevation: {estimate.blocks}" if estimate.blocks else ""
     for name, limit, would, unit in asked:
         if limit is not None and would > limit:
             raise BadInput(
                 f"the run would fetch about {would:,.2f} {unit} ({estimate.reads} reads of scenes; {estimate.kept} "
-                f"more are in the store), and fetch.{name} is {limit:g}; raise it, or set a smaller area, fewer "
-                "periods or a lower imagery.max_scenes. Nothing was fetched"
+                f"more are in the store{terrain}), and fetch.{name} is {limit:g}; raise it, or set a smaller area, "
+                "fewer periods or a lower imagery.max_scenes. Nothing was fetched"
             )
 
 
@@ -143,6 +156,12 @@ def _cost(source: Source, wanted: Wanted) -> RequestCost:
     if wanted.tile is None:  # a source may give a smaller look than was asked for
         shape = (min(wanted.side_px, getattr(source, "overview_px", wanted.side_px)),) * 2
     return optical(wanted.scene, len(wanted.planes), shape)
+
+
+def _elevation_cost(task: TerrainTask) -> RequestCost:
+    """What the elevation of a block costs; nothing if its source cannot tell."""
+    of: Callable[..., RequestCost] | None = getattr(task.source, "elevation_cost", None)
+    return RequestCost() if of is None else of(task.block.window)
 
 
 def _is_mapped(task: TileTask) -> bool:

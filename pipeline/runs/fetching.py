@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from pipeline.errors import AccessRefused, SceneRejected
 from pipeline.imagery import RequestCost, Source
+from pipeline.imagery.waiting import end_with
 from pipeline.runs.scene_cache import CachedSource, Wanted
 
 T = TypeVar("T")
@@ -66,7 +67,8 @@ class Fetcher:
         self.lead = lead
         self.skipped = skipped
         self._enough = 2 * in_flight  # reads that wait for a thread; tasks of one read each would keep few busy
-        self._pool = ThreadPoolExecutor(in_flight, thread_name_prefix="fetch")
+        self._stopped = threading.Event()
+        self._pool = ThreadPoolExecutor(in_flight, "fetch", end_with, (self._stopped,))
         self._lock = threading.Lock()
         self._reads: dict[tuple[str, int], Future[str | None]] = {}
         self._refused: AccessRefused | None = None
@@ -77,6 +79,7 @@ class Fetcher:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._stopped.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     @property

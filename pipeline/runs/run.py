@@ -23,7 +23,7 @@ from pipeline.reports import read_register, summary
 from pipeline.runs.assemble import Assembled, RunTasks, assemble
 from pipeline.runs.dating import date_openings
 from pipeline.runs.estimate import estimate_run, require_within
-from pipeline.runs.execute import Executor, Failure, open_executor, require_executor
+from pipeline.runs.execute import Executor, Failure, Threads, open_executor, require_executor
 from pipeline.runs.fetching import Fetcher
 from pipeline.runs.inspect import describe_run, read_manifest
 from pipeline.runs.keys import change_key, run_key
@@ -131,7 +131,9 @@ def run_programme(path: Path, options: RunOptions, reporter: Reporter | None = N
     ):
         run_tasks = partial(_map, executor, reporter, fetcher)
         with clock.step("terrain"):
-            terrain = _make_terrain(plan, store, run_tasks, reporter)
+            # What is fetched is fetched here: other machines need no account, and what is spent is counted.
+            here = partial(_map, Threads(workers), reporter, fetcher) if plan.terrain.remote else run_tasks
+            terrain = _make_terrain(plan, store, here, reporter)
         with clock.step("maps"):
             surfaces = terrain_keys(terrain)
             plan, rejected, outcomes = _make_maps(plan, surfaces, store, run_tasks)

@@ -16,7 +16,7 @@ from pipeline import config
 from pipeline.areas import Tile, to_lonlat
 from pipeline.change import RunRecord
 from pipeline.config_file import ConfigFile
-from pipeline.errors import SourceUnavailable
+from pipeline.errors import AccessRefused, SourceUnavailable
 from pipeline.imagery import (
     BLOCK_PX,
     GLO30_FILES,
@@ -75,6 +75,13 @@ class TerrainPlan:
         names = ", ".join(self.missing)
         return (f"The model was trained with {names}, which this run did not have: its figures do not hold here.",)
 
+    @property
+    def remote(self) -> bool:
+        """Whether elevation is fetched."""
+        if isinstance(self.source, DemFiles):
+            return self.source.client is not None
+        return bool(getattr(self.source, "remote", False))
+
     def files_near(self, block: Block) -> list[list[str]]:
         """Names and versions of the files that a block is made from."""
         if isinstance(self.source, DemFiles):
@@ -86,7 +93,8 @@ def plan_terrain(source: Source, file: ConfigFile, tiles: Sequence[Tile], wanted
     """Find elevation for the tiles of a programme; `wanted` is the evidence that the model was trained with.
 
     Where it was not asked for by name and the source has none, the run goes on without and says so; what was asked
-    for and is not there is named as failed. Raises BadInput for a folder that cannot serve.
+    for and is not there is named as failed. Raises BadInput for a folder that cannot serve, AccessRefused where the
+    account may not.
     """
     settings, wanted = file.config.elevation, tuple(wanted)
     asked = settings.source is not None
@@ -95,6 +103,8 @@ def plan_terrain(source: Source, file: ConfigFile, tiles: Sequence[Tile], wanted
     blocks = tuple(sorted({Block.of(tile) for tile in tiles}))
     try:
         found = _open(source, file, [_lonlat_box(block) for block in blocks])
+    except AccessRefused as error:
+        raise AccessRefused(f"{error}; or set elevation.use to off") from error
     except SourceUnavailable as error:
         return TerrainPlan(wanted=wanted, skipped=(_lost(f"{error}; or set elevation.use to off"),))
     if isinstance(found, DemFiles) and found.files:
