@@ -19,6 +19,7 @@ import pipeline.reports
 from pipeline.config import Release
 from pipeline.disturbance import limits_of
 from pipeline.reports import publish, write_map
+from pipeline.reports.dossier import write_dossier
 from pipeline.reports.language import Language
 from pipeline.reports.map import map_page
 from pipeline.reports.map_data import STATE_COLOURS
@@ -154,6 +155,10 @@ def test_a_public_map_says_what_its_cells_are_and_nothing_of_pictures_and_review
         seen = found.page.inner_text("body")
         for word in ("review", "checked", "pictures of this place", "confirm, reject"):
             assert word not in seen.lower().replace("pictures, scenes and what is kept back", "")
+        found.page.keyboard.press("Escape")
+        found.page.focus("#pw-period")
+        found.page.keyboard.press("ArrowLeft")
+        assert "sites seen" not in found.page.inner_text("#pw-time")
 
 
 def test_places_are_stepped_through_and_left_from_the_keyboard(page):
@@ -321,6 +326,18 @@ def test_a_french_page_has_no_english_word_of_the_catalogue(browser, maps):
         assert "6,39\u00a0ha" in seen[0].replace("+", "")
         names = page.eval_on_selector_all("[aria-label], [title]", "all => all.flatMap((e) => [e.ariaLabel, e.title])")
         assert {name for name in names if name} & english == set()
+
+
+def test_a_state_without_a_site_is_dim_and_yet_read_with_ease(browser, tmp_path):
+    result = make_result()
+    few = replace(result, changes=tuple(change for change in result.changes if change.state == "new"))
+    write_map(few, tmp_path / "map.html", language=Language.of("en"))
+    write_dossier(few, tmp_path / "report.html", Language.of("en"))
+    with visit(browser, tmp_path / "map.html") as found:
+        assert found.page.locator(".pw-none").count() == 4
+        assert serious(found.page) == []
+        found.page.goto((tmp_path / "report.html").as_uri())
+        assert serious(found.page) == []
 
 
 @pytest.mark.parametrize("code", ["en", "fr"])
