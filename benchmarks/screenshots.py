@@ -24,13 +24,15 @@ from pipeline.runs.sample_pictures import write_review_page
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 WIDE, PHONE = {"width": 1360, "height": 850}, {"width": 360, "height": 740}
+SHEET = {"width": 760, "height": 1500}
 
 
 def shoot(browser: Any, page_file: Path, picture: str, size: dict[str, int], *steps: tuple[str, str]) -> None:
     """One picture of a page after some steps."""
     page: Page = browser.new_page(viewport=size, device_scale_factor=1)
     page.goto(page_file.as_uri())
-    page.wait_for_selector("body[data-placerwatch]")
+    if not page_file.name.startswith("report"):  # the dossier has no script, and is ready as it is read
+        page.wait_for_selector("body[data-placerwatch]")
     for action, on in steps:
         if action == "fill":
             page.fill(*on.split("=", 1))
@@ -45,7 +47,7 @@ def shoot(browser: Any, page_file: Path, picture: str, size: dict[str, int], *st
 
 
 def main() -> None:
-    """Write docs/map.png, docs/map-fr.png, docs/review.png, docs/sample.png and docs/map-phone.png."""
+    """Write docs/map.png, map-fr.png, map-phone.png, review.png, sample.png, dossier.png and dossier-fr.png."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         if len(sys.argv) > 1:
@@ -66,6 +68,8 @@ def main() -> None:
             shoot(browser, pages / "map.fr.html", "map-fr.png", WIDE)
             shoot(browser, pages / "map.html", "map-phone.png", PHONE)
             shoot(browser, pages / "map.html", "review.png", WIDE, *decide)
+            for name, picture in (("report.html", "dossier.png"), ("report.fr.html", "dossier-fr.png")):
+                shoot(browser, pages / name, picture, SHEET)
             shoot(browser, home / "sample.html", "sample.png", WIDE, *sign, ("press", "2"), ("press", "4"))
             browser.close()
 

@@ -14,7 +14,7 @@ from pipeline.disturbance import limits_of
 from pipeline.reports import SceneRead
 from pipeline.reports.dossier import write_dossier
 from pipeline.reports.language import Language
-from tests.browser import launched, needs_browser
+from tests.browser import launched, needs_browser, serious
 from tests.reports_dossier import five_zones
 
 pytestmark = [
@@ -58,3 +58,12 @@ def test_each_zone_begins_a_page_of_its_own(pdf):
     heads = [page.strip().splitlines()[0] for page in pages if page.strip()]
     for zone in five_zones().areas:
         assert sum(head.startswith(zone.name) for head in heads) == 1
+
+
+def test_on_a_phone_only_the_tables_move_sideways(tmp_path):
+    write_dossier(five_zones(), tmp_path / "report.html", Language.of("fr"))
+    with launched() as browser:
+        page = browser.new_page(viewport={"width": 360, "height": 740})
+        page.goto((tmp_path / "report.html").as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        assert serious(page) == []

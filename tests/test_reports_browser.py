@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ from PIL import Image
 from pyproj import Geod, Transformer
 
 import pipeline.reports
-from pipeline.reports import write_map
+from pipeline.config import Release
+from pipeline.disturbance import limits_of
+from pipeline.reports import publish, write_map
+from pipeline.reports.dossier import write_dossier
 from pipeline.reports.language import Language
 from pipeline.reports.map import map_page
 from pipeline.reports.map_data import STATE_COLOURS
@@ -125,6 +129,36 @@ def test_search_finds_sites_and_zones_without_regard_to_accents(page):
     card = page.inner_text("#pw-detail")
     assert "declared zone · compliant on 15 Apr 2021" in card
     assert "15.2\u00a0ha of 2,127.2\u00a0ha watched, 2021-dry" in card
+
+
+@pytest.mark.parametrize("width", [800, 1360, 1800])
+def test_no_part_of_what_cannot_be_seen_is_cut_off(browser, tmp_path, width):
+    model = Path(pipeline.__file__).parents[1] / "models" / "default"
+    write_map(make_result(limits=limits_of(model)), tmp_path / "map.html", language=Language.of("fr"))
+    with visit(browser, tmp_path / "map.html", viewport={"width": 1000, "height": 850}) as found:
+        found.page.set_viewport_size({"width": width, "height": 850})
+        wait_until(found.page, "window.innerWidth === " + str(width))
+        line = "document.querySelector('#pw-strip')"
+        assert found.page.evaluate(f"{line}.scrollHeight <= {line}.clientHeight")
+        top = found.page.evaluate(f"{line}.getBoundingClientRect().top")
+        assert found.page.evaluate("document.querySelector('.folium-map').getBoundingClientRect().bottom") < top
+
+
+def test_a_public_map_says_what_its_cells_are_and_nothing_of_pictures_and_reviews(browser, tmp_path):
+    shown = publish(make_result(), Release(grid_km=100), date(2022, 4, 15))
+    write_map(shown, tmp_path / "map.html", language=Language.of("en"))
+    with visit(browser, tmp_path / "map.html") as found:
+        assert "the cells of a set grid stand for the places" in found.page.inner_text("body")
+        found.page.click("#pw-list button")
+        card = found.page.inner_text(".pw-card")
+        assert re.search(r"sites\s+1\b", card)
+        seen = found.page.inner_text("body")
+        for word in ("review", "checked", "pictures of this place", "confirm, reject"):
+            assert word not in seen.lower().replace("pictures, scenes and what is kept back", "")
+        found.page.keyboard.press("Escape")
+        found.page.focus("#pw-period")
+        found.page.keyboard.press("ArrowLeft")
+        assert "sites seen" not in found.page.inner_text("#pw-time")
 
 
 def test_places_are_stepped_through_and_left_from_the_keyboard(page):
@@ -292,6 +326,18 @@ def test_a_french_page_has_no_english_word_of_the_catalogue(browser, maps):
         assert "6,39\u00a0ha" in seen[0].replace("+", "")
         names = page.eval_on_selector_all("[aria-label], [title]", "all => all.flatMap((e) => [e.ariaLabel, e.title])")
         assert {name for name in names if name} & english == set()
+
+
+def test_a_state_without_a_site_is_dim_and_yet_read_with_ease(browser, tmp_path):
+    result = make_result()
+    few = replace(result, changes=tuple(change for change in result.changes if change.state == "new"))
+    write_map(few, tmp_path / "map.html", language=Language.of("en"))
+    write_dossier(few, tmp_path / "report.html", Language.of("en"))
+    with visit(browser, tmp_path / "map.html") as found:
+        assert found.page.locator(".pw-none").count() == 4
+        assert serious(found.page) == []
+        found.page.goto((tmp_path / "report.html").as_uri())
+        assert serious(found.page) == []
 
 
 @pytest.mark.parametrize("code", ["en", "fr"])

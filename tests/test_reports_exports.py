@@ -119,10 +119,20 @@ def test_the_feed_is_atom_with_places_and_ids_that_stay():
     assert result.changes[0].geometry.contains(shapely.Point(lon, lat))
     ring = list(map(float, entry.findtext("g:polygon", namespaces=ATOM).split()))
     assert ring[:2] == ring[-2:]
+    assert entry.find("a:link", ATOM).get("href") == f"map.html#{result.changes[0].change_id}"
     later = ET.fromstring(changes_atom(replace(result, as_of=date(2022, 1, 1), run_id="x"), FRENCH, "map.html"))
     ids = [[e.findtext("a:id", namespaces=ATOM) for e in feed.findall("a:entry", ATOM)] for feed in (root, later)]
     assert ids[0] == ids[1]
     assert len(set(ids[0])) == 5
+
+
+def test_a_colon_stands_as_french_spaces_it():
+    result = make_result()
+    feed = ET.fromstring(changes_atom(result, FRENCH, "map.html"))
+    assert "nouveau, 3,81\u00a0ha\u00a0: Carnot" in {e.text for e in feed.findall("a:entry/a:title", ATOM)}
+    folders = document(changes_kmz(result, FRENCH)).findall(".//k:Folder/k:name", KML)
+    assert "nouveau\u00a0: perturbé maintenant, pas avant" in {folder.text for folder in folders}
+    assert "\u00a0: Sols alluviaux perturbés" in json.loads(summary_json(result, FRENCH, {}))["subject"]
 
 
 def test_hostile_names_are_text_in_every_export():

@@ -24,8 +24,10 @@ from shapely.geometry import shape
 from pipeline.config import Release
 from pipeline.errors import BadInput
 from pipeline.reports import RunResult, changes_geojson, publish, sites_geojson
+from pipeline.reports.dossier import dossier_html
 from pipeline.reports.files import write_pages, write_tables
 from pipeline.reports.grid import Grid
+from pipeline.reports.language import Language
 from pipeline.reports.reviews import Decision, Signed, reviews_of
 from pipeline.runs.reporting import ReportOptions, report_run
 from tests.reports_dossier import PERIODS, five_zones
@@ -199,6 +201,32 @@ def test_sites_of_a_cell_are_told_together_and_counted_each():
     )
     told = json.loads(changes_geojson(shown))
     assert sum(state["sites"] for state in told["totals"]["by_state"].values()) == len(source.changes)
+
+
+def test_the_dossier_counts_provisional_sites_not_cells_and_says_what_a_zone_without_cells_is():
+    source = secret_result()
+    shown = publish(source, Release(grid_km=100), ON)
+    provisional = sum(change.sites for change in shown.changes if change.status == "provisional")
+    assert provisional > sum(change.status == "provisional" for change in shown.changes)
+    page = dossier_html(shown, Language.of("en"))
+    assert f"{provisional} of these sites are provisional" in page
+    assert "No cell with its middle in this zone has a change." in page
+    assert "No change is reported in this zone" not in page
+
+
+def test_what_a_later_period_confirmed_is_kept_back_with_it():
+    source = secret_result()
+    site = next(site for site in source.sites if site.status == "confirmed")
+    first, *others = site.periods
+    dug = replace(first, bare_ha=1.0, observed_share=1.0)
+    bare = [replace(part, bare_ha=0.0, pond_ha=0.0) for part in others[:-1]]
+    late = replace(
+        site, confidence="high", first_seen=first.period, periods=(dug, *bare, replace(others[-1], bare_ha=1.0))
+    )
+    (told,) = publish(replace(source, sites=(late,)), Release(), date(2021, 4, 15)).sites
+    assert (told.status, told.confidence) == ("provisional", "low")
+    (told,) = publish(replace(source, sites=(late,)), Release(), ON).sites
+    assert (told.status, told.confidence) == ("confirmed", "high")
 
 
 def test_what_was_observed_too_lately_is_kept_back():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID, uuid5
 
 import shapely
@@ -19,7 +20,7 @@ _SPACE = UUID("0b1d6b5c-6d5f-5c52-9a1f-3f0f6b6f6e52")
 
 
 def changes_atom(result: RunResult, language: Language, page: str) -> str:
-    """A feed with an entry for each change, ordered by its id; `page` is the map that entries point to.
+    """A feed with an entry for each change, ordered by its id; `page` is the map, where each leads to its place.
 
     Ids are those of the programme and the change, so a reader knows an entry again; all are updated on the as-of day.
     """
@@ -45,7 +46,7 @@ def _urn(name: str) -> str:
 def _entry(result: RunResult, feature: Mapping[str, Any], language: Language, page: str, updated: str) -> str:
     p = feature["properties"]
     zone = p["zone_name"] if p["zone_id"] else language.word("unassigned")
-    title = f"{language.word(p['state'])}, {language.hectares(p['area_ha'])}: {zone}"
+    title = language.named(f"{language.word(p['state'])}, {language.hectares(p['area_ha'])}", zone)
     content = language.text(
         "{site}: {status}; confidence {confidence}; {share} of its ground observed.",
         site=p["site_id"],
@@ -53,9 +54,10 @@ def _entry(result: RunResult, feature: Mapping[str, Any], language: Language, pa
         confidence=language.word(p["confidence"]),
         share=language.share(p["observed_share"]),
     )
+    place = f"{page}#{quote(p['change_id'], safe='')}"
     return (
         f"<entry>\n<id>{_urn(result.programme + '/' + p['change_id'])}</id>\n<title>{xml.text(title)}</title>\n"
-        f"<updated>{updated}</updated>\n<link href={xml.attribute(page)}/>\n"
+        f"<updated>{updated}</updated>\n<link href={xml.attribute(place)}/>\n"
         f"<category term={xml.attribute(p['state'])}/>\n"
         f'<content type="text">{xml.text(content)}</content>\n{_place(feature["geometry"])}</entry>\n'
     )

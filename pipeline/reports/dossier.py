@@ -24,7 +24,7 @@ from pipeline.reports.language import Language
 from pipeline.reports.leaflet import asset
 from pipeline.reports.page import render, write_page
 from pipeline.reports.result import RunResult
-from pipeline.reports.wording import began, limits, meaning
+from pipeline.reports.wording import began, limits, meaning, of_public_release
 from pipeline.reports.zone_map import Mark, zone_map
 
 TABLE_ROWS = 12
@@ -69,6 +69,7 @@ def dossier_html(result: RunResult, language: Language) -> str:
         estimated=any(point.estimated_ha is not None for _, point in _last_points(result)),
         zones=[_zone_page(result, language, number, zone, rows) for number, zone in enumerate(zones, start=1)],
         outside=_outside(result, language),
+        public_release=of_public_release(language),
         limits=limits(language, result.limits),
         scenes=_scenes(result),
         scene_count=len(result.scene_list),

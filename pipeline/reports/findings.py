@@ -119,7 +119,7 @@ def _zones(result: RunResult, language: Language) -> str:
 
 
 def _evidence(result: RunResult, language: Language) -> str:
-    first_seen = sum(change.status == "provisional" for change in result.changes if not change.by_radar_alone)
+    first_seen = sum(c.sites for c in result.changes if c.status == "provisional" and not c.by_radar_alone)
     if not first_seen:
         return ""
     return language.plural(

@@ -35,7 +35,7 @@ def _document(result: RunResult, language: Language) -> str:
     for state in STATES:
         members = [feature for feature in features if feature["properties"]["state"] == state]
         if members:
-            name = f"{language.word(state)}: {meaning(language, state)}"
+            name = language.named(language.word(state), meaning(language, state))
             marks = "\n".join(_placemark(feature["properties"], feature["geometry"], language) for feature in members)
             parts.append(f"<Folder><name>{xml.text(name)}</name>\n{marks}\n</Folder>")
     told = "\n".join(limits(language, result.limits))
@@ -67,8 +67,8 @@ def _placemark(properties: Mapping[str, Any], geometry: Mapping[str, Any], langu
     lines = [
         f"{language.word(p['state'])}, {language.word(p['status'])}",
         language.hectares(p["area_ha"]),
-        f"{language.text('zone')}: {zone}",
-        f"{language.text('observed')}: {language.share(p['observed_share'])}",
+        language.named(language.text("zone"), zone),
+        language.named(language.text("observed"), language.share(p["observed_share"])),
     ]
     begin, end = p["first_clear_disturbed"], p["last_observed"]
     # A span that ends before it begins is refused by readers.

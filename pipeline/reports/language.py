@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
 from importlib.resources import files
 from io import BytesIO
 from typing import Any
@@ -72,6 +72,10 @@ class Language:
     def word(self, value: str) -> str:
         """A word that stands in the data, such as a status: translated where it is known, else as it is."""
         return self._translations.gettext(value) if value else value
+
+    def named(self, name: str, told: str) -> str:
+        """What is told of something, after its name and a colon as the language spaces it."""
+        return self.text("{name}: {told}", name=name, told=told)
 
     def number(self, value: float, digits: int = 0) -> str:
         """A number with so many digits after the point."""
@@ -155,7 +159,8 @@ class Language:
     def _figures(self, parts: Sequence[str], messages: Sequence[str]) -> str:
         """Figures in a stored sentence, such as `western 1.8 % and 0.7 %`, as this language writes them."""
         point = self.number(0.5, 1)[1]
-        told = "; ".join(self.told(part, messages) for part in parts)
+        first, *others = (self.told(part, messages) for part in parts)
+        told = reduce(lambda one, more: self.text("{one}; {more}", one=one, more=more), others, first)
         told = re.sub(r"(\d) %", lambda found: self.text("{number}\u00a0%", number=found[1]), told)
         return re.sub(r"(?<=\d)\.(?=\d)", point, told)
 

@@ -23,7 +23,7 @@ from pipeline.reports.map_data import CHIP_FOLDER, chip_files, map_data
 from pipeline.reports.page import MAX_PAGE_BYTES, json_block, policy, render, scripts, write_page
 from pipeline.reports.result import RunResult
 from pipeline.reports.reviews import Review
-from pipeline.reports.wording import limits, meaning, without_changes
+from pipeline.reports.wording import limits, meaning, of_public_release, without_changes
 
 _OSM = "https://tile.openstreetmap.org/{z}/{x}/{y}.png"
 _OSM_HOST = "https://tile.openstreetmap.org"
@@ -192,6 +192,7 @@ def _panel(result: RunResult, data: dict[str, Any], language: Language) -> str:
         totals=state_totals(result.changes),
         meaning={state: meaning(language, state) for state in data["colours"]},
         without_changes=without_changes(language, result),
+        public_release=of_public_release(language),
         limits=limits(language, result.limits),
         measured=_measured(language, result.limits),
         zones=[(number, zone["name"]) for number, zone in enumerate(data["zones"]) if zone["role"] == "zone"],

@@ -38,6 +38,7 @@ def map_data(
             "programme": result.programme,
             "run_id": result.run_id,
             "as_of": result.as_of.isoformat(),
+            "public": result.release == "public",
             # What decisions are about: they are taken back for this change report alone.
             "changes_sha256": hashlib.sha256(changes_geojson(replace(result, reviews={})).encode()).hexdigest(),
         },

@@ -24,7 +24,7 @@ def summary_json(result: RunResult, language: Language, pages: dict[str, str]) -
     features = {feature["id"]: feature["properties"] for feature in change_features(result)}
     top = [features[change.change_id] for change in most_changed(result.changes)[:TOP]]
     watched = result.watched
-    subject = f"{result.heading}: {language.text('Disturbed alluvial ground, as of {day}', day=result.as_of)}"
+    subject = language.named(result.heading, language.text("Disturbed alluvial ground, as of {day}", day=result.as_of))
     lines = [*findings(result, language), "", *limits(language, result.limits)]
     document: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,

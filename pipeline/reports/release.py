@@ -12,7 +12,7 @@ from shapely.geometry import Point
 
 from pipeline.areas.area import Area, zones_of
 from pipeline.areas.lattice import Tile
-from pipeline.change.site import Site, SiteChange, SitePeriod
+from pipeline.change.site import Site, SiteChange, SitePeriod, SiteState
 from pipeline.config import Period, Release
 from pipeline.errors import BadInput
 from pipeline.footprint import Footprint, FootprintRow
@@ -145,15 +145,19 @@ class _Publication:
 
     def _sites(self, kept: Sequence[Area], periods: Sequence[Period]) -> tuple[Site, ...]:
         names = [period.name for period in periods]
-        groups: dict[tuple[Cell, str], list[Site]] = {}
+        groups: dict[tuple[Cell, SiteState], list[Site]] = {}
         for site in sorted(self.source.sites, key=lambda site: site.site_id):
             told = tuple(part for part in site.periods if part.period in names)
             if site.state != "merged" and site.first_seen in names and self._open(site.zone, site.site_id):
-                state = site.state if len(names) == len(self.source.periods) else _state(told[-1])
-                groups.setdefault((self._cell(site), state), []).append(replace(site, periods=told))
+                known = replace(site, periods=told)
+                if len(names) < len(self.source.periods):
+                    known = _as_known_then(known)
+                groups.setdefault((self._cell(site), known.state), []).append(known)
         return tuple(self._site(*key, members, kept, names) for key, members in sorted(groups.items()))
 
-    def _site(self, cell: Cell, state: Any, members: list[Site], kept: Sequence[Area], names: Sequence[str]) -> Site:
+    def _site(
+        self, cell: Cell, state: SiteState, members: list[Site], kept: Sequence[Area], names: Sequence[str]
+    ) -> Site:
         ended = _last_day(m.first_clear_disturbed for m in members)
         return replace(
             members[0],
@@ -203,7 +207,18 @@ def _no_pixels(tile: Tile, period: str) -> None:
     """Of a public release the pixels are no part."""
 
 
-def _state(last: SitePeriod) -> str:
+def _as_known_then(site: Site) -> Site:
+    """A site by the periods that are left: what later ones confirmed is kept back with them."""
+    confirmed = site.status == "confirmed" and sum(part.bare_ha + part.pond_ha > 0 for part in site.periods) > 1
+    return replace(
+        site,
+        state=_state(site.periods[-1]),
+        status="confirmed" if confirmed else "provisional",
+        confidence=site.confidence if confirmed else "low",
+    )
+
+
+def _state(last: SitePeriod) -> SiteState:
     if not last.observed_share:
         return "not observed"
     return "active" if last.bare_ha + last.pond_ha > 0 else "recovered"

@@ -66,6 +66,14 @@ def limits(language: Language, sentences: Sequence[str]) -> list[str]:
     return [language.told(sentence, (*LIMITS, *_PARTS)) for sentence in sentences]
 
 
+def of_public_release(language: Language) -> str:
+    """What a reader of a public release must know, lest a cell be taken for ground."""
+    return language.text(
+        "In this public release the cells of a set grid stand for the places in them, with whole hectares, and the "
+        "zone of a cell is that of its middle; pictures, scenes and what is kept back are left out."
+    )
+
+
 def without_changes(language: Language, result: RunResult) -> str:
     """What to say where no change is reported: that nothing changed is not that nothing is disturbed."""
     watched, after = result.watched, result.after.name

@@ -166,7 +166,7 @@ const placerwatch = (() => {
     return pw.outline(rings, facts.colours[facts.changes.state[i]]);
   }
   function comparison(i, p) {
-    if (!pictured(i)) return el("p", {class: "pw-hint"}, t("No pictures of this place are in the map: it holds those of the places that changed most."));
+    if (!pictured(i)) return facts.run.public ? null : el("p", {class: "pw-hint"}, t("No pictures of this place are in the map: it holds those of the places that changed most."));
     const box = el("div", {class: "pw-compare"});
     const looks = (when) => when === last() ? p.clear_looks_after : when === last() - 1 ? p.clear_looks_before : null;
     const draw = () => {
@@ -200,7 +200,9 @@ const placerwatch = (() => {
   function card(i) {
     const p = record(facts.changes, i), zone = p.zone < 0 ? null : facts.zones[p.zone], place = changes.middle(i), told = shared(i);
     const grid = earth.utm(place.lat, place.lng);
+    // In a public release this is a cell, without pictures and without what reviewers said.
     const rows = [
+      [t("sites"), facts.run.public ? number(p.sites) : ""],
       [t("ground"), p.probability === null ? ha(p.area_ha) : t("{area} (bare {bare}, pond {pond})", {area: ha(p.area_ha), bare: ha(p.bare_ha), pond: ha(p.pond_ha)})],
       [t("change"), [p.area_gain_ha ? `+${ha(p.area_gain_ha)}` : "", p.area_loss_ha ? `−${ha(p.area_loss_ha)}` : ""].filter(Boolean).join(", ") || t("none")],
       [t("digging began"), began(p)],
@@ -214,8 +216,8 @@ const placerwatch = (() => {
       [t("within 1 km"), plural("{count} other site", "{count} other sites", p.sites_within_1km)],
       [t("sensors"), p.sensors.join(", ")],
       [t("place"), `${place.lat.toFixed(5)}, ${place.lng.toFixed(5)}; ${grid.zone} ${Math.round(grid.easting)} ${Math.round(grid.northing)}`],
-      [t("review"), told.state === "unreviewed" ? word(told.state) : el("span", {}, `${word(told.state)}: ${told.reviewer}, ${day(told.date)}`,
-        ...(told.by || []).map((one) => el("span", {class: "pw-vote"}, `${one.reviewer}: ${word(one.decision)}, ${word(one.class)}`, one.comment ? el("q", {dir: "auto"}, one.comment) : null)))],
+      [t("review"), facts.run.public ? "" : told.state === "unreviewed" ? word(told.state) : el("span", {}, t("{name}: {told}", {name: word(told.state), told: `${told.reviewer}, ${day(told.date)}`}),
+        ...(told.by || []).map((one) => el("span", {class: "pw-vote"}, t("{name}: {told}", {name: one.reviewer, told: [one.decision, one.class].filter(Boolean).map(word).join(", ")}), one.comment ? el("q", {dir: "auto"}, one.comment) : null)))],
       [t("site"), p.site_id],
       [t("change id"), p.change_id],
     ];
@@ -229,7 +231,7 @@ const placerwatch = (() => {
       comparison(i, p),
       reviewing ? form(i) : null,
       el("p", {class: "pw-caution"}, t("Ground that looks disturbed from orbit. Who works there, whether it is legal, what is dug and how much cannot be seen."),
-        told.state === "unreviewed" ? el("b", {}, " ", t("No one has checked it yet.")) : null),
+        told.state === "unreviewed" && !facts.run.public ? el("b", {}, " ", t("No one has checked it yet.")) : null),
       history(i), pw.table(rows));
   }
   function openZone(i, move) {
@@ -319,7 +321,8 @@ const placerwatch = (() => {
     const dug = sites.all.filter((i) => siteState(i, value) === "disturbed").length;
     $("pw-then").replaceChildren(...(value === last() ? [t("changes since the period before")]
       : [...Object.entries(STATE_THEN).map(([name, text]) => el("span", {class: "pw-key"}, el("i", {class: `pw-then-${name}`}), text())),
-        t("{dug} of {seen} sites seen were disturbed", {dug, seen})]));
+        // In a public release what lies there are cells, and how many of their sites were disturbed is not told.
+        facts.run.public ? "" : t("{dug} of {seen} sites seen were disturbed", {dug, seen})]));
     document.body.dataset.period = one.name;
     repaint();
     drawPictures();
@@ -373,8 +376,17 @@ const placerwatch = (() => {
     event.preventDefault();
   }
 
+  // What cannot be seen is never cut off: the map ends above it, however many lines it takes.
+  function fitLine() {
+    const root = document.documentElement.style;
+    root.setProperty("--strip", "0px");
+    root.setProperty("--strip", `${$("pw-strip").scrollHeight}px`);
+    map.invalidateSize(false);
+  }
   function start(theMap) {
     map = theMap;
+    fitLine();
+    window.addEventListener("resize", fitLine);
     facts = pw.json("pw-data");
     facts.reviews = pw.json("pw-reviews");
     period = last();

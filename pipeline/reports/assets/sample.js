@@ -18,10 +18,10 @@ const sample = (() => {
     const low = 49.3 - 50 / facts.side_px, high = 50.7 + 50 / facts.side_px, square = [[[low, low], [high, low], [high, high], [low, high]]];
     const stages = [];
     for (const [how, colours] of pw.renderings()) facts.periods.forEach((period, date) => {
-      const dates = days(period.start, period.end);
-      const side = {src: source(date, how), title: `${word(facts.dates[date])}: ${period.name}, ${colours}`, text: dates};
+      const dates = days(period.start, period.end), title = t("{name}: {told}", {name: word(facts.dates[date]), told: period.name});
+      const side = {src: source(date, how), title: `${title}, ${colours}`, text: dates};
       stages.push(el("figure", {}, el("div", {class: "pw-stage"}, pw.picture(side), pw.outline(square, "#c2185b", 0.55),
-        el("span", {class: "pw-date pw-left"}, el("b", {}, `${word(facts.dates[date])}: ${period.name}`), el("br"), dates, el("br"), colours))));
+        el("span", {class: "pw-date pw-left"}, el("b", {}, title), el("br"), dates, el("br"), colours))));
     });
     $("pw-pictures").classList.toggle("pw-two", facts.periods.length > 1);
     $("pw-pictures").replaceChildren(...stages);
