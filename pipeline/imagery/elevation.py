@@ -85,7 +85,7 @@ class DemFiles:
         return tuple(file for file in self.files if file.bbox is None or touches(file.bbox, box))
 
     def elevation_cost(self, geobox: GeoBox) -> RequestCost:
-        """What reading a geobox costs at the most, by its pixels before compression; nothing for files on disk."""
+        """What reading a geobox of 30 m costs, as pixels of GLO-30 before compression; nothing for files on disk."""
         files, pixels = len(self.near(geobox)), math.prod(geobox.shape)
         if self.client is None or not files:
             return RequestCost()
