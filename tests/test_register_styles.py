@@ -72,3 +72,12 @@ def test_the_same_register_is_the_same_file_with_its_styles(tmp_path):
     assert (tmp_path / "a.gpkg").read_bytes() == (tmp_path / "b.gpkg").read_bytes()
     write_register(tmp_path / "a.gpkg", Register())
     assert (tmp_path / "a.gpkg").read_bytes() == (tmp_path / "b.gpkg").read_bytes()
+
+
+def test_the_file_is_of_a_version_and_has_times_that_old_readers_know(tmp_path):
+    path = tmp_path / "register.gpkg"
+    for _ in range(2):
+        write_register(path, Register())
+    with sqlite3.connect(path) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (10200,)
+    assert {row["update_time"] for row in styles(path)} == {"1970-01-01T00:00:00.000Z"}

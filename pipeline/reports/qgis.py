@@ -62,12 +62,16 @@ def layer_styles(kept: pd.DataFrame | None, day: str) -> pd.DataFrame:
                 "description": f"by {how[0]}, colours of Okabe and Ito (2008)",
                 "owner": _OWNER,
                 "ui": "",
-                "update_time": pd.Timestamp(day),
+                "update_time": pd.Timestamp(day, tz="UTC"),
             }
             for layer, how in _LAYERS.items()
         ]
     )
-    return own if others.empty else pd.concat([own, others], ignore_index=True)
+    if others.empty:
+        return own
+    styles = pd.concat([own, others], ignore_index=True)
+    # Earlier files told the time without its zone, which GeoPackage does not know.
+    return styles.assign(update_time=pd.to_datetime(styles["update_time"], utc=True))
 
 
 def _qml(field: str, colours: Mapping[str, str], kind: str, *, pale: bool) -> str:

@@ -73,6 +73,7 @@ COLUMNS: dict[str, dict[str, str]] = {
 }
 _SHAPES = {"sites": "MultiPolygon", "points": "Point", "events": "Point"}
 _RECORDS = "run_records"
+_VERSION = "1.2"
 
 
 def read_register(path: Path) -> Register:
@@ -241,4 +242,6 @@ def _frame(rows: list[Row], columns: dict[str, str], *, shapes: bool) -> pd.Data
 
 def _write_table(path: Path, name: str, table: pd.DataFrame) -> None:
     shape = {"geometry_type": _SHAPES[name]} if name in _SHAPES else {}
-    pyogrio.write_dataframe(table, path, layer=name, driver="GPKG", **shape)
+    # The version that QGIS and GDAL of past years read without a warning; it is set when the file begins.
+    version = {} if path.exists() else {"dataset_options": {"VERSION": _VERSION}}
+    pyogrio.write_dataframe(table, path, layer=name, driver="GPKG", **shape, **version)
