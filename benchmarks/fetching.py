@@ -108,7 +108,7 @@ def fetch_alone(path: Path, out: Path) -> float:
     plan = replace(plan, source=cached(plan.source, store))
     begun = perf_counter()
     with Fetcher(plan.source, plan.file.config.fetch.in_flight, 6) as fetcher:
-        for tasks in ([SceneTask(scene, plan.source, store) for scene in plan.scenes], tile_tasks(plan, store)):
+        for tasks in ([SceneTask(scene, plan.source, store) for scene in plan.scenes], tile_tasks(plan, {}, store)):
             ready = fetcher.ahead(tasks)
             assert ready is not None
             for number in range(len(tasks)):
