@@ -13,9 +13,10 @@ import rasterio
 
 from pipeline.config import Fetch
 from pipeline.errors import AccessRefused, SceneRejected
-from pipeline.imagery import remote
+from pipeline.imagery import patience, ranges
+from pipeline.imagery.ranges import RangeClient
 from pipeline.imagery.raster import read_thinned, read_window, short_name
-from pipeline.imagery.remote import RangeClient, RemoteFile
+from pipeline.imagery.remote import RemoteFile
 from tests.faulty_server import BROKEN, STATUS, serving
 from tests.imagery_archive import TILE, write_band
 
@@ -37,7 +38,7 @@ def root(tmp_path_factory):
 def waits(monkeypatch):
     """Seconds that were waited between attempts; nobody waits."""
     waited = []
-    monkeypatch.setattr(remote, "sleep", waited.append)
+    monkeypatch.setattr(ranges, "sleep", waited.append)
     return waited
 
 
@@ -86,7 +87,7 @@ def test_a_fault_that_stays_ends_after_the_stated_attempts_with_its_reason(root,
 
 
 def test_a_body_that_drips_is_given_up(root, monkeypatch):
-    monkeypatch.setattr(remote, "_SLOWEST_BYTES_S", 1e9)
+    monkeypatch.setattr(patience, "SLOWEST_BYTES_S", 1e9)
     with serving(root, lambda *_: "drip") as server, pytest.raises(SceneRejected, match=r"of 10000 bytes in 0 s"):
         RangeClient(Fetch(attempts=1, timeout_s=0.2)).get(f"{server.url}/strips.tif", 0, 10_000)
 
@@ -184,9 +185,9 @@ def test_a_pickled_client_keeps_its_limits_and_nothing_else(root, waits):
 
 
 def test_public_buckets_are_read_over_https():
-    assert remote._over_http("s3://bucket/a/b.tif") == "https://bucket.s3.amazonaws.com/a/b.tif"
-    assert remote._over_http("s3://bucket.eu/a/b.tif") == "https://s3.amazonaws.com/bucket.eu/a/b.tif"
-    assert remote._over_http("https://example.org/b.tif") == "https://example.org/b.tif"
+    assert ranges._over_http("s3://bucket/a/b.tif") == "https://bucket.s3.amazonaws.com/a/b.tif"
+    assert ranges._over_http("s3://bucket.eu/a/b.tif") == "https://s3.amazonaws.com/bucket.eu/a/b.tif"
+    assert ranges._over_http("https://example.org/b.tif") == "https://example.org/b.tif"
 
 
 def test_what_is_no_raster_is_told_by_its_address(tmp_path):
@@ -197,7 +198,7 @@ def test_what_is_no_raster_is_told_by_its_address(tmp_path):
 
 
 def test_headers_are_kept_while_blocks_come_and_go(root, monkeypatch):
-    monkeypatch.setattr(remote, "_KEPT_BYTES", 5000)
+    monkeypatch.setattr(ranges, "_KEPT_BYTES", 5000)
     with serving(root) as server:
         client, url = RangeClient(FETCH), f"{server.url}/a.tif"
         for start in (0, 4000, 8000, 12_000, 4000, 0, 4000):

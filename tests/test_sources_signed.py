@@ -20,7 +20,7 @@ from pipeline.errors import AccessRefused, SceneRejected, SourceUnavailable
 from pipeline.imagery import BANDS, StacSource, access, open_source
 from pipeline.imagery.access import S3, Access, Signer, authorization
 from pipeline.imagery.http import Http
-from pipeline.imagery.remote import RangeClient
+from pipeline.imagery.ranges import RangeClient
 from pipeline.imagery.stac import access_of
 from pipeline.runs import RunOptions, run_programme
 from tests.imagery_archive import LEFT, TILE, TOP, item_of, write_scene

@@ -27,8 +27,9 @@ from pipeline.errors import BadInput, SceneRejected
 from pipeline.imagery.bilinear import bilinear
 from pipeline.imagery.folder import sampled
 from pipeline.imagery.items import bbox_of, href_of, object_of, scene_id, text_of
+from pipeline.imagery.ranges import RangeClient
 from pipeline.imagery.raster import Raster, epsg_of, opened, short_name
-from pipeline.imagery.remote import HEADER_BYTES, RangeClient
+from pipeline.imagery.remote import HEADER_BYTES
 from pipeline.imagery.scene import Bbox, RequestCost, Skipped, touches
 
 GLO30_FILES = "Copernicus_DSM_*_DEM.tif"  # what tiles of GLO-30 are called

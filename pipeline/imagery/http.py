@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
-from time import monotonic, sleep
+from time import monotonic
 from typing import Any
 
 from pystac_client.stac_api_io import StacApiIO
@@ -13,11 +13,10 @@ from urllib3 import Retry
 from urllib3.exceptions import HTTPError
 
 from pipeline.config import Fetch
+from pipeline.imagery.patience import AGAIN, CONNECT_S, read_into, sleep, wait_s
 
-_CONNECT_S = 10.0
 _BACKOFF_S = 0.5
 _MOST_BYTES = 100_000_000
-_CHUNK = 1 << 16
 # A whole answer may take so many times as long as its first byte.
 _PATIENCE = 5
 _SECRETS = re.compile(r"\?[^\s'\"]*|Headers: \{.*?\}", re.DOTALL)
@@ -33,10 +32,10 @@ class Http(StacApiIO):
             backoff_max=fetch.longest_wait_s,
             backoff_jitter=0.5,
             retry_after_max=int(fetch.longest_wait_s),
-            status_forcelist=(429, 500, 502, 503, 504),
+            status_forcelist=AGAIN,
             allowed_methods=None,
         )
-        super().__init__(timeout=(_CONNECT_S, fetch.timeout_s), max_retries=retries, headers=dict(headers or {}))
+        super().__init__(timeout=(CONNECT_S, fetch.timeout_s), max_retries=retries, headers=dict(headers or {}))
         for scheme in ("http://", "https://"):
             _limit(self.session.get_adapter(scheme), fetch)
 
@@ -61,13 +60,15 @@ def _limit(adapter: Any, fetch: Fetch) -> None:
             adapter.max_retries = left
             response = send(request, **{**kwargs, "stream": True})
             try:
-                response._content = _body(response.raw, fetch.timeout_s)
+                body = bytearray()
+                read_into(body, response.raw, fetch.timeout_s, _MOST_BYTES, monotonic(), _PATIENCE * fetch.timeout_s)
+                response._content = bytes(body)
             except (HTTPError, OSError):
                 left = response.raw.retries
                 if not left.total:
                     raise
                 left = left.new(total=left.total - 1)
-                sleep(min(_BACKOFF_S * 2.0**broken, fetch.longest_wait_s))
+                sleep(wait_s(broken, fetch.longest_wait_s))
                 broken += 1
             else:
                 return response
@@ -75,19 +76,6 @@ def _limit(adapter: Any, fetch: Fetch) -> None:
                 response.close()
 
     adapter.send = whole
-
-
-def _body(raw: Any, timeout_s: float) -> bytes:
-    body = bytearray()
-    latest = monotonic() + _PATIENCE * timeout_s
-    # What waits for a whole chunk would wait for ever where a body drips.
-    while chunk := raw.read1(_CHUNK, decode_content=True):
-        body += chunk
-        if len(body) > _MOST_BYTES:
-            raise ValueError(f"an answer of more than {_MOST_BYTES / 1e6:.0f} MB")
-        if monotonic() > latest:
-            raise TimeoutError(f"an answer that did not end in {_PATIENCE * timeout_s:.0f} s")
-    return bytes(body)
 
 
 class _NoSecrets(logging.Filter):

@@ -15,8 +15,8 @@ from rasterio.windows import Window
 from pipeline.errors import SceneRejected
 from pipeline.imagery.bilinear import bilinear
 from pipeline.imagery.radar_items import Backscatter, RadarScene
+from pipeline.imagery.ranges import RangeClient
 from pipeline.imagery.raster import Raster, epsg_of, opened, short_name
-from pipeline.imagery.remote import RangeClient
 
 RADAR_NODATA = -32768
 DB_SCALE = 100

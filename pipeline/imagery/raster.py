@@ -23,7 +23,8 @@ from rasterio.windows import Window
 from pipeline.areas.lattice import PIXEL_M
 from pipeline.config import Fetch
 from pipeline.errors import LatticeMismatch, SceneRejected
-from pipeline.imagery.remote import RangeClient, RemoteFile, plain_address
+from pipeline.imagery.ranges import RangeClient, plain_address
+from pipeline.imagery.remote import RemoteFile
 
 GDAL = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from pipeline.errors import SceneRejected
+from pipeline.imagery.ranges import RangeClient
 from pipeline.imagery.raster import read_thinned, read_window
-from pipeline.imagery.remote import RangeClient
 from pipeline.imagery.scene import SCL, Asset, Scene
 
 

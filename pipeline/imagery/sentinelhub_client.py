@@ -7,7 +7,6 @@ for a token too, is sent `fetch.attempts` times at the most and waits `fetch.lon
 from __future__ import annotations
 
 import json
-import random
 import re
 import threading
 from collections.abc import Callable, Mapping
@@ -25,14 +24,11 @@ from urllib3.exceptions import HTTPError
 
 from pipeline import config
 from pipeline.errors import AccessRefused, SourceUnavailable
+from pipeline.imagery.patience import CONNECT_S, TooLong, read_into, retry_after_s, sleep, wait_s
 from pipeline.imagery.sentinelhub_access import addresses, find_credentials
-from pipeline.imagery.waiting import sleep
 
 T = TypeVar("T")
 
-_CONNECT_S = 10.0
-_CHUNK = 1 << 16
-_SLOWEST_BYTES_S = 1024  # slower than that for longer than the timeout is as good as silent
 _MOST_JSON = 1 << 26
 _TOKEN_LEFT_S = 60.0
 _QUOTA = re.compile(r"insufficient[ _](processing|request)|quota", re.IGNORECASE)
@@ -163,7 +159,7 @@ class HubClient(SentinelHubDownloadClient):
         wait = 0.0
         for attempt in range(self.fetch.attempts):
             self._hold(wait)
-            wait = min(2.0**attempt, self.fetch.longest_wait_s) * random.uniform(0.5, 1.0)  # noqa: S311
+            wait = wait_s(attempt, self.fetch.longest_wait_s)
             try:
                 answer = send()
                 if answer.status // 100 == 2:
@@ -202,7 +198,7 @@ class HubClient(SentinelHubDownloadClient):
             sleep(pause)
 
     def _send(self, method: str, url: str, auth: AuthBase, most_bytes: int, **content: Any) -> Answer:
-        timeout = min(_CONNECT_S, self.fetch.timeout_s), self.fetch.timeout_s
+        timeout = min(CONNECT_S, self.fetch.timeout_s), self.fetch.timeout_s
         # A redirect would carry the secret to wherever it leads.
         with requests.request(
             method, url, auth=auth, timeout=timeout, stream=True, allow_redirects=False, **content
@@ -210,14 +206,13 @@ class HubClient(SentinelHubDownloadClient):
             return Answer(answer.status_code, answer.headers, self._body(answer, most_bytes))
 
     def _body(self, answer: requests.Response, most_bytes: int) -> bytes:
-        body, start = bytearray(), monotonic()
-        while part := answer.raw.read1(_CHUNK, decode_content=True):
-            body += part
-            elapsed = monotonic() - start
-            if elapsed > self.fetch.timeout_s and len(body) < _SLOWEST_BYTES_S * elapsed:
-                raise requests.ReadTimeout
-            if len(body) > most_bytes:
-                raise Unusable(f"an answer of more than {most_bytes} bytes")
+        body = bytearray()
+        try:
+            read_into(body, answer.raw, self.fetch.timeout_s, most_bytes, monotonic())
+        except TooLong:
+            raise Unusable(f"an answer of more than {most_bytes} bytes") from None
+        except TimeoutError:
+            raise requests.ReadTimeout from None
         return bytes(body)
 
     def _refusal(self, said: str) -> str:
@@ -283,10 +278,9 @@ def _token(body: bytes) -> tuple[str, float]:
 
 def _asked_wait_s(answer: Answer) -> float:
     """Seconds that a server asks to wait: Sentinel Hub tells milliseconds with 429; HTTP means seconds otherwise."""
-    asked = str(answer.headers.get("Retry-After", ""))
-    if not re.fullmatch(r"\d{1,9}", asked):
-        return 0.0
-    return int(asked) / (1000 if answer.status == 429 else 1)
+    told = answer.headers.get("Retry-After")
+    asked = retry_after_s(told) or 0.0
+    return asked / 1000 if answer.status == 429 and str(told).strip().isdigit() else asked
 
 
 _CLIENTS: dict[tuple[config.SentinelHubSource, config.Fetch], HubClient] = {}

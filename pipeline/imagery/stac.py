@@ -25,8 +25,9 @@ from pipeline.imagery.http import Http
 from pipeline.imagery.items import scene_from_item
 from pipeline.imagery.radar_items import RadarList, RadarScene, distinct, is_radar, radar_from_item, unwanted
 from pipeline.imagery.radar_raster import read_polarisations
+from pipeline.imagery.ranges import RangeClient
 from pipeline.imagery.reading import overview_assets, read_assets
-from pipeline.imagery.remote import HEADER_BYTES, RangeClient
+from pipeline.imagery.remote import HEADER_BYTES
 from pipeline.imagery.scene import Bbox, RequestCost, Scene, SceneList, Skipped, namesakes, newest_versions, touches
 
 _PAGE = 100

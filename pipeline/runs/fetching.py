@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from pipeline.errors import AccessRefused, SceneRejected
 from pipeline.imagery import RequestCost, Source
-from pipeline.imagery.waiting import end_with
+from pipeline.imagery.patience import end_with
 from pipeline.runs.scene_cache import CachedSource, Wanted
 
 T = TypeVar("T")

@@ -23,8 +23,8 @@ from pipeline.areas import TILE_PX, Tile
 from pipeline.areas.lattice import PIXEL_M
 from pipeline.errors import LatticeMismatch, SceneRejected, StoreError
 from pipeline.imagery import BANDS, SCL, Bbox, RadarFinder, RadarList, RadarScene, Scene, SceneList, Source
+from pipeline.imagery.ranges import plain_address
 from pipeline.imagery.raster import epsg_of
-from pipeline.imagery.remote import plain_address
 from pipeline.runs.store import Store, content_key
 
 SCENES = "scenes"
