@@ -19,8 +19,8 @@ from pipeline.disturbance import limits_of
 from pipeline.errors import PlacerwatchError
 from pipeline.imagery.scene import NODATA
 from pipeline.reports import leaflet as leaflet_module
-from pipeline.reports import write_map
-from pipeline.reports.chips import INFRARED, TRUE_COLOUR, make_chips, png
+from pipeline.reports import write_map, write_pages
+from pipeline.reports.chips import INFRARED, TRUE_COLOUR, Gallery, png
 from pipeline.reports.geojson import change_features
 from pipeline.reports.language import Language
 from pipeline.reports.map import map_html, map_page
@@ -176,7 +176,7 @@ def test_a_run_of_one_period_has_no_before() -> None:
 
 
 def test_pictures_go_to_the_largest_changes_first_and_no_further_than_asked() -> None:
-    chips = make_chips(make_result(), 2)
+    chips = Gallery(make_result()).most_changed(2)
     assert [chip.change_id for chip in chips] == ["chg-0002", "chg-0001"]
     assert "pw-chip-0" not in map_html(make_result(), max_chips=0)
     facts = _facts(map_html(make_result(), max_chips=2))
@@ -186,7 +186,7 @@ def test_pictures_go_to_the_largest_changes_first_and_no_further_than_asked() ->
 
 def test_a_picture_has_its_place_in_the_middle_and_the_cloud_transparent() -> None:
     result = make_result()
-    chip = make_chips(result, 2)[1]
+    chip = Gallery(result).most_changed(2)[1]
     west, south, east, north = chip.bounds
     centre = result.changes[0].geometry.envelope.centroid
     assert (west + east) / 2 == pytest.approx(centre.x, abs=1e-6)
@@ -202,7 +202,7 @@ def test_a_picture_has_its_place_in_the_middle_and_the_cloud_transparent() -> No
 
 
 def test_a_place_without_any_composite_is_not_observed_everywhere() -> None:
-    chip = make_chips(make_result(composite_of=lambda tile, period: None), 1)[0]
+    chip = Gallery(make_result(composite_of=lambda tile, period: None)).most_changed(1)[0]
     for data in chip.pictures.values():
         assert not np.asarray(Image.open(BytesIO(data)).convert("RGBA"))[..., 3].any()
 
@@ -235,3 +235,16 @@ def test_missing_leaflet_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(leaflet_module, "distribution", absent)
     with pytest.raises(PlacerwatchError, match="install XStatic-Leaflet"):
         leaflet_module.leaflet("leaflet.js")
+
+
+def test_pages_in_two_languages_share_their_pictures(tmp_path):
+    asked = []
+
+    def composite_of(tile, period):
+        asked.append((tile, period))
+
+    write_pages(tmp_path, make_result(composite_of=composite_of), ["en"], "en", 5)
+    once = len(asked)
+    asked.clear()
+    write_pages(tmp_path, make_result(composite_of=composite_of), ["en", "fr"], "en", 5)
+    assert len(asked) == once > 0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 import shapely
@@ -15,11 +16,13 @@ from PIL import Image
 from pyproj import Transformer
 from rasterio.enums import Resampling
 from rasterio.warp import reproject
+from shapely.geometry.base import BaseGeometry
 
 from pipeline.areas.lattice import PIXEL_M, Tile, tiles_of
 from pipeline.change.site import SiteChange
 from pipeline.imagery.scene import BANDS, NODATA
 from pipeline.reports.result import RunResult
+from pipeline.reports.unseen import unseen_ground
 
 MIN_SIDE_M = 800.0
 MARGIN_M = 250.0
@@ -63,44 +66,74 @@ def most_changed(changes: Iterable[SiteChange]) -> list[SiteChange]:
     return sorted(changes, key=lambda c: (c.state == "continuing", -max(c.area_gain_ha, c.area_loss_ha), c.change_id))
 
 
-def make_chips(result: RunResult, limit: int) -> tuple[Chip, ...]:
-    """Chips of the `limit` places that changed most, those with most hectares gained or lost first."""
-    return chips_of(result, most_changed(result.changes)[:limit], [period.name for period in result.periods])
+class Gallery:
+    """What the pages of a run draw from its pixels: made once, however many pages and languages show it."""
+
+    def __init__(self, result: RunResult) -> None:
+        self.result = result
+        self._made: dict[tuple[str, str], dict[tuple[str, str], bytes]] = {}
+        # Neighbouring places share tiles; 24 composites of 3 MB are kept.
+        self._composite_of = lru_cache(maxsize=24)(result.composite_of)
+
+    @cached_property
+    def unseen(self) -> list[dict[str, Any]]:
+        """Watched ground that a period did not see; see unseen_ground."""
+        return unseen_ground(self.result)
+
+    def most_changed(self, limit: int) -> tuple[Chip, ...]:
+        """Chips in every period of the `limit` places that changed most, those with most hectares first."""
+        return self.chips(most_changed(self.result.changes)[:limit], [period.name for period in self.result.periods])
+
+    def chips(self, changes: Sequence[SiteChange], periods: Sequence[str]) -> tuple[Chip, ...]:
+        """Chips of some changes in some periods, in the order of the changes."""
+        by_tile = sorted(changes, key=lambda c: (c.tiles, c.change_id))
+        made = {change.change_id: self._chip(change, periods) for change in by_tile}
+        return tuple(made[change.change_id] for change in changes)
+
+    def _chip(self, change: SiteChange, periods: Sequence[str]) -> Chip:
+        frame = _Frame.around(change.geometry)
+        pictures: dict[tuple[str, str], bytes] = {}
+        for period in periods:
+            key = change.change_id, period
+            if key not in self._made:
+                planes = frame.planes(period, self._composite_of)
+                self._made[key] = {(period, r.name): png(planes, r) for r in RENDERINGS}
+            pictures |= self._made[key]
+        return Chip(change.change_id, frame.bounds, frame.side_m, pictures)
 
 
-def chips_of(result: RunResult, changes: Sequence[SiteChange], periods: Sequence[str]) -> tuple[Chip, ...]:
-    """Chips of some changes in some periods, in the order of the changes."""
-    # Neighbouring places share tiles; 24 composites of 3 MB are kept.
-    composite_of = lru_cache(maxsize=24)(result.composite_of)
-    chips = {
-        change.change_id: _chip(change, periods, composite_of)
-        for change in sorted(changes, key=lambda c: (c.tiles, c.change_id))
-    }
-    return tuple(chips[change.change_id] for change in changes)
+@dataclass(frozen=True)
+class _Frame:
+    """The square that a chip shows: its bounds (west, south, east, north) in degrees, grid and tiles."""
 
+    bounds: tuple[float, float, float, float]
+    side_m: float
+    size: int
+    transform: Affine
+    tiles: tuple[Tile, ...]
 
-def _chip(
-    change: SiteChange, periods: Sequence[str], composite_of: Callable[[Tile, str], NDArray[np.uint16] | None]
-) -> Chip:
-    west, south, east, north = shapely.transform(change.geometry, _to_mercator).bounds
-    x, y = (west + east) / 2, (south + north) / 2
-    scale = 1 / np.cos(np.radians(_MERCATOR.transform(x, y, direction="INVERSE")[1]))
-    side_m = max(MIN_SIDE_M, max(east - west, north - south) / scale + 2 * MARGIN_M)
-    size = min(round(side_m / PIXEL_M), MAX_SIDE_PX)
-    half = side_m * scale / 2
-    lon, lat = _MERCATOR.transform([x - half, x + half], [y - half, y + half], direction="INVERSE")
-    transform = Affine(2 * half / size, 0, x - half, 0, -2 * half / size, y + half)
-    tiles = tiles_of(shapely.box(lon[0], lat[0], lon[1], lat[1]))
-    pictures = {}
-    for period in periods:
-        planes = np.full((len(BANDS), size, size), NODATA, dtype=np.uint16)
-        for tile in tiles:
+    @classmethod
+    def around(cls, geometry: BaseGeometry) -> _Frame:
+        """The square about a place, with a margin."""
+        west, south, east, north = shapely.transform(geometry, _to_mercator).bounds
+        x, y = (west + east) / 2, (south + north) / 2
+        scale = 1 / np.cos(np.radians(_MERCATOR.transform(x, y, direction="INVERSE")[1]))
+        side_m = max(MIN_SIDE_M, max(east - west, north - south) / scale + 2 * MARGIN_M)
+        size = min(round(side_m / PIXEL_M), MAX_SIDE_PX)
+        half = side_m * scale / 2
+        lon, lat = _MERCATOR.transform([x - half, x + half], [y - half, y + half], direction="INVERSE")
+        transform = Affine(2 * half / size, 0, x - half, 0, -2 * half / size, y + half)
+        tiles = tuple(tiles_of(shapely.box(lon[0], lat[0], lon[1], lat[1])))
+        return cls((lon[0], lat[0], lon[1], lat[1]), float(side_m), size, transform, tiles)
+
+    def planes(self, period: str, composite_of: Callable[[Tile, str], NDArray[np.uint16] | None]) -> NDArray[np.uint16]:
+        """Reflectance x 10 000 (6, y, x) of a period; 65535 where it was not observed."""
+        planes = np.full((len(BANDS), self.size, self.size), NODATA, dtype=np.uint16)
+        for tile in self.tiles:
             composite = composite_of(tile, period)
             if composite is not None:
-                _lay(planes, transform, tile, composite)
-        for rendering in RENDERINGS:
-            pictures[period, rendering.name] = png(planes, rendering)
-    return Chip(change.change_id, (lon[0], lat[0], lon[1], lat[1]), float(side_m), pictures)
+                _lay(planes, self.transform, tile, composite)
+        return planes
 
 
 def _to_mercator(lonlat: NDArray[np.float64]) -> NDArray[np.float64]:

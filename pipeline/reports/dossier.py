@@ -17,7 +17,7 @@ from pipeline.footprint import FootprintRow
 from pipeline.footprint.areas_by_zone import TOTAL, UNASSIGNED
 from pipeline.footprint.trends import TrendPoint
 from pipeline.reports.charts import Bar, Point, bars, series
-from pipeline.reports.chips import TRUE_COLOUR, Chip, chips_of, most_changed
+from pipeline.reports.chips import TRUE_COLOUR, Chip, Gallery, most_changed
 from pipeline.reports.findings import findings
 from pipeline.reports.geojson import state_totals
 from pipeline.reports.language import Language
@@ -34,13 +34,14 @@ ANNEX_SIGNS, ANNEX_DAYS = 2400, 90
 _SERIES = 12
 
 
-def write_dossier(result: RunResult, path: Path, language: Language) -> None:
+def write_dossier(result: RunResult, path: Path, language: Language, gallery: Gallery | None = None) -> None:
     """Write the dossier of a run as one page that asks nothing of the network; the bytes depend on the arguments."""
-    write_page(path, dossier_html(result, language), {})
+    write_page(path, dossier_html(result, language, gallery), {})
 
 
-def dossier_html(result: RunResult, language: Language) -> str:
+def dossier_html(result: RunResult, language: Language, gallery: Gallery | None = None) -> str:
     """The page that `write_dossier` writes."""
+    gallery = gallery or Gallery(result)
     totals = state_totals(result.changes)
     rows = {row.zone_id: row for row in result.footprint.of() if row.period == result.after.name}
     zones = zones_of(result.areas)
@@ -67,8 +68,8 @@ def dossier_html(result: RunResult, language: Language) -> str:
         bars=_drawn(bars([_bar(result, rows, *unit) for unit in _units(result, language)[:-1]], language)),
         series=_series(result, language),
         estimated=any(point.estimated_ha is not None for _, point in _last_points(result)),
-        zones=[_zone_page(result, language, number, zone, rows) for number, zone in enumerate(zones, start=1)],
-        outside=_outside(result, language),
+        zones=[_zone_page(gallery, language, number, zone, rows) for number, zone in enumerate(zones, start=1)],
+        outside=_outside(gallery, language),
         public_release=of_public_release(language),
         limits=limits(language, result.limits),
         scenes=_scenes(result),
@@ -158,8 +159,9 @@ def _ordinal(day: str) -> int:
 
 
 def _zone_page(
-    result: RunResult, language: Language, number: int, zone: Area, rows: Mapping[str, FootprintRow]
+    gallery: Gallery, language: Language, number: int, zone: Area, rows: Mapping[str, FootprintRow]
 ) -> dict[str, Any]:
+    result = gallery.result
     changes = most_changed(change for change in result.changes if change.zone == number)
     row = rows.get(zone.zone_id)
     return {
@@ -170,7 +172,7 @@ def _zone_page(
         "drawing": _drawn(_numbered_map([(zone.name, zone.geometry)], changes, language)),
         "row": row and _footprint_row(result, language, zone.zone_id, zone.name, rows),
         "counts": _counts(changes),
-        **_table(result, language, changes, PAIRS),
+        **_table(gallery, language, changes, PAIRS),
     }
 
 
@@ -183,12 +185,13 @@ def _counts(changes: Sequence[SiteChange]) -> list[tuple[str, int]]:
     return [(state, int(total["sites"])) for state, total in state_totals(changes).items() if total["sites"]]
 
 
-def _outside(result: RunResult, language: Language) -> dict[str, Any] | None:
-    changes = most_changed(change for change in result.changes if change.zone == 0)
-    return _table(result, language, changes, 0) if changes else None
+def _outside(gallery: Gallery, language: Language) -> dict[str, Any] | None:
+    changes = most_changed(change for change in gallery.result.changes if change.zone == 0)
+    return _table(gallery, language, changes, 0) if changes else None
 
 
-def _table(result: RunResult, language: Language, changes: Sequence[SiteChange], pairs: int) -> dict[str, Any]:
+def _table(gallery: Gallery, language: Language, changes: Sequence[SiteChange], pairs: int) -> dict[str, Any]:
+    result = gallery.result
     shown = changes[:TABLE_ROWS]
     pictured = [change for change in changes if result.release == "restricted"][:pairs]
     periods = [period.name for period in (result.before, result.after) if period is not None]
@@ -196,7 +199,7 @@ def _table(result: RunResult, language: Language, changes: Sequence[SiteChange],
     return {
         "sites": [_site(result, language, numbers[change.change_id], change) for change in shown],
         "more": len(changes) - len(shown),
-        "pairs": [_pair(chip, numbers[chip.change_id], periods) for chip in chips_of(result, pictured, periods)],
+        "pairs": [_pair(chip, numbers[chip.change_id], periods) for chip in gallery.chips(pictured, periods)],
     }
 
 

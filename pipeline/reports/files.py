@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.reports.atom import changes_atom
+from pipeline.reports.chips import Gallery
 from pipeline.reports.dossier import write_dossier
 from pipeline.reports.geojson import changes_geojson, sites_geojson
 from pipeline.reports.kmz import changes_kmz
@@ -44,6 +45,7 @@ def write_pages(folder: Path, result: RunResult, codes: Sequence[str], first: st
 
     `first` is the programme's first language, in which they have their plain names.
     """
+    gallery = Gallery(result)
     for code in codes:
         language = Language.of(code)
 
@@ -56,8 +58,8 @@ def write_pages(folder: Path, result: RunResult, codes: Sequence[str], first: st
             "changes": "changes.geojson",
             "feed": named("changes.atom"),
         }
-        write_map(result, folder / named(MAP), max_chips, language)
-        write_dossier(result, folder / named(DOSSIER), language)
+        write_map(result, folder / named(MAP), max_chips, language, gallery)
+        write_dossier(result, folder / named(DOSSIER), language, gallery)
         write_bytes(folder / named("changes.kmz"), changes_kmz(result, language))
         write_bytes(folder / named("changes.atom"), changes_atom(result, language, links["map"]).encode())
         write_bytes(folder / named("summary.json"), summary_json(result, language, links).encode())

@@ -15,7 +15,7 @@ from folium.map import Layer
 from folium.template import Template
 
 from pipeline.errors import BadInput
-from pipeline.reports.chips import RENDERINGS, Chip, make_chips
+from pipeline.reports.chips import RENDERINGS, Chip, Gallery
 from pipeline.reports.geojson import change_features, state_totals
 from pipeline.reports.language import ENGLISH, Language
 from pipeline.reports.leaflet import asset, leaflet
@@ -31,13 +31,19 @@ _OSM_HOST = "https://tile.openstreetmap.org"
 _MEASURED = re.compile(r"of patches of 480 m, ([\d.]+) % of those with mining and ([\d.]+) % of those without")
 
 
-def write_map(result: RunResult, path: Path, max_chips: int = 300, language: Language | None = None) -> None:
+def write_map(
+    result: RunResult,
+    path: Path,
+    max_chips: int = 300,
+    language: Language | None = None,
+    gallery: Gallery | None = None,
+) -> None:
     """Write the map of a run as one page, with pictures of the `max_chips` most changed places.
 
     Where that page would be larger than 60 MiB, its pictures lie in `map_chips` beside it. The bytes depend on the
     arguments alone. Each file appears under its name when it is whole.
     """
-    write_page(path, *map_page(result, max_chips, language or Language.of(ENGLISH)))
+    write_page(path, *map_page(result, max_chips, language or Language.of(ENGLISH), gallery=gallery))
 
 
 def map_html(result: RunResult, max_chips: int = 300, language: Language | None = None) -> str:
@@ -46,11 +52,16 @@ def map_html(result: RunResult, max_chips: int = 300, language: Language | None 
 
 
 def map_page(
-    result: RunResult, max_chips: int, language: Language, max_bytes: int = MAX_PAGE_BYTES
+    result: RunResult,
+    max_chips: int,
+    language: Language,
+    max_bytes: int = MAX_PAGE_BYTES,
+    gallery: Gallery | None = None,
 ) -> tuple[str, dict[str, bytes]]:
     """The page, and the pictures that lie beside it where it would be larger than `max_bytes` with them."""
-    chips = make_chips(result, max_chips)
-    data = map_data(result, change_features(result), chips, language)
+    gallery = gallery or Gallery(result)
+    chips = gallery.most_changed(max_chips)
+    data = map_data(gallery, change_features(result), chips, language)
     pictures, page = _inside(result, chips), _page(result, data, language)
     if len(page) + len(pictures) > max_bytes:
         data["chips"]["folder"] = CHIP_FOLDER

@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from pipeline.reports.chips import RENDERINGS, Chip
+from pipeline.reports.chips import RENDERINGS, Chip, Gallery
 from pipeline.reports.geojson import changes_geojson, geometry_json, site_features
 from pipeline.reports.language import Language
 from pipeline.reports.result import RunResult
-from pipeline.reports.unseen import unseen_ground
 
 # Okabe and Ito (2008): told apart by people with any of the common colour deficiencies.
 STATE_COLOURS = {
@@ -28,9 +27,10 @@ Rings = list[list[int]]
 
 
 def map_data(
-    result: RunResult, features: Sequence[Mapping[str, Any]], chips: Sequence[Chip], language: Language
+    gallery: Gallery, features: Sequence[Mapping[str, Any]], chips: Sequence[Chip], language: Language
 ) -> dict[str, Any]:
     """All that the page needs beside pictures and reviews; with `chips.folder` empty the pictures are in the page."""
+    result = gallery.result
     drawn = [feature for feature in features if feature["geometry"] is not None]
     numbers = {chip.change_id: number for number, chip in enumerate(chips)}
     return {
@@ -54,7 +54,7 @@ def map_data(
             "side_m": [round(chip.side_m) for chip in chips],
         },
         # Of a public release the pixels are no part.
-        "unseen": unseen_ground(result) if result.release == "restricted" else [],
+        "unseen": gallery.unseen if result.release == "restricted" else [],
         "bounds": _bounds(result),
     }
 
