@@ -376,17 +376,8 @@ const placerwatch = (() => {
     event.preventDefault();
   }
 
-  // What cannot be seen is never cut off: the map ends above it, however many lines it takes.
-  function fitLine() {
-    const root = document.documentElement.style;
-    root.setProperty("--strip", "0px");
-    root.setProperty("--strip", `${$("pw-strip").scrollHeight}px`);
-    map.invalidateSize(false);
-  }
   function start(theMap) {
     map = theMap;
-    fitLine();
-    window.addEventListener("resize", fitLine);
     facts = pw.json("pw-data");
     facts.reviews = pw.json("pw-reviews");
     period = last();
