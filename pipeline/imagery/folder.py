@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -17,15 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
-from pipeline.errors import SceneRejected, SourceUnavailable
+from pipeline.errors import SceneRejected
 from pipeline.imagery.items import has_bands, is_item, scene_from_item, when_and_where
-from pipeline.imagery.plain import Lost, plain_scenes
+from pipeline.imagery.listed import ListedSource, Lost, reported, within
+from pipeline.imagery.plain import plain_scenes
 from pipeline.imagery.radar_items import RadarList, RadarScene, distinct, is_radar, radar_from_item, unwanted
 from pipeline.imagery.radar_raster import read_polarisations
 from pipeline.imagery.raster import short_name
-from pipeline.imagery.reading import overview_assets, read_assets
 from pipeline.imagery.safe import SafeMetadata, read_safe
-from pipeline.imagery.scene import Bbox, Scene, SceneList, Skipped, namesakes, newest_versions, touches
+from pipeline.imagery.scene import Bbox, Scene, Skipped, namesakes
 
 _LARGEST_JSON = 10_000_000
 # Of each file; reading archives of terabytes whole at the start of each run would take longer than the run.
@@ -33,25 +33,13 @@ _SAMPLES, _SAMPLE_BYTES = 16, 1 << 12
 _SAFE_KEYS = ("product_metadata", "product-metadata")
 
 
-class FolderSource:
+class FolderSource(ListedSource):
     """The scenes of a folder, listed once per instance; `offset` overrides what metadata say about the -1000."""
 
-    remote = False
-
     def __init__(self, root: Path, offset: int | None = None, name: str = "folder") -> None:
-        self.root = root.resolve()
+        super().__init__(root, name)
         self.offset = offset
-        self.name = name
-        self._listed: tuple[list[Scene], list[Lost]] | None = None
         self._listed_radar: tuple[list[RadarScene], list[Lost]] | None = None
-
-    def find(self, bbox: Bbox, start: date, end: date) -> SceneList:
-        """See Source. A file that cannot be dated or placed is reported by every search."""
-        if self._listed is None:
-            self._listed = self._list()
-        scenes, lost = self._listed
-        kept = newest_versions([scene for scene in scenes if within(scene, bbox, start, end)])
-        return SceneList(kept.scenes, (*reported(lost, bbox, start, end), *kept.skipped))
 
     def find_radar(self, bbox: Bbox, start: date, end: date, collection: str) -> RadarList:
         """See RadarFinder. Items are known by what they hold, whatever `collection` they say they are of."""
@@ -61,21 +49,12 @@ class FolderSource:
         kept = distinct([scene for scene in scenes if within(scene, bbox, start, end)])
         return RadarList(kept.scenes, (*reported(lost, bbox, start, end), *kept.skipped))
 
-    def read(self, scene: Scene, bands: Sequence[str], geobox: GeoBox) -> NDArray[np.uint16]:
-        """See Source."""
-        return read_assets(scene, bands, geobox)
-
     def read_radar(self, scene: RadarScene, geobox: GeoBox) -> NDArray[np.int16]:
         """See RadarFinder."""
         return read_polarisations(scene, geobox)
 
-    def overview(self, scene: Scene, bands: Sequence[str], side_px: int) -> NDArray[np.uint16]:
-        """See Source."""
-        return overview_assets(scene, bands, side_px)
-
     def _items(self) -> tuple[list[tuple[Path, str, dict[str, Any]]], list[Lost]]:
-        if not self.root.is_dir():
-            raise SourceUnavailable(f"imagery folder {self.root} does not exist; check source.path in the config")
+        self._require_folder()
         items: list[tuple[Path, str, dict[str, Any]]] = []
         lost: list[Lost] = []
         for path in sorted(self.root.rglob("*.json")):
@@ -156,21 +135,6 @@ class _Content:
     @property
     def version(self) -> str:
         return self.digest.hexdigest()[:16]
-
-
-def within(scene: Scene | RadarScene, bbox: Bbox, start: date, end: date) -> bool:
-    """Whether a scene was acquired in a span of days, both included, and touches a lon/lat box."""
-    return start <= scene.acquired.date() <= end and (scene.bbox is None or touches(scene.bbox, bbox))
-
-
-def reported(lost: Sequence[Lost], bbox: Bbox, start: date, end: date) -> list[Skipped]:
-    """What must be said of scenes that cannot be used: those of the place and time, and those of unknown ones."""
-    return [
-        one.skipped
-        for one in lost
-        if (one.acquired is None or start <= one.acquired.date() <= end)
-        and (one.bbox is None or touches(one.bbox, bbox))
-    ]
 
 
 def resolve_href(href: str, base: Path, root: Path) -> str:

@@ -15,6 +15,7 @@ from rasterio.warp import transform_bounds
 
 from pipeline.errors import SceneRejected
 from pipeline.imagery.items import in_flight
+from pipeline.imagery.listed import Lost
 from pipeline.imagery.radiometry import OFFSET, OffsetDecision, decide_offset
 from pipeline.imagery.raster import grid_of, opened, short_name
 from pipeline.imagery.scene import BANDS, SCL, Asset, Bbox, Scene, Skipped
@@ -24,15 +25,6 @@ _BAND = re.compile(r"(?<![A-Za-z0-9])(B0?[2348]|B1[12]|SCL)(?:_(\d{2})m)?(?![A-Z
 _NAMED = {"blue": "B02", "green": "B03", "red": "B04", "nir": "B08", "swir16": "B11", "swir22": "B12", "scl": SCL}
 _HIGHEST_RATIO = 3.0  # reals up to this are reflectance from 0 to 1 (with glint), above it x 10 000
 _THINNED_PX = 256
-
-
-@dataclass(frozen=True)
-class Lost:
-    """A scene of a folder that cannot be used, with its time and lon/lat box where they are known."""
-
-    skipped: Skipped
-    acquired: datetime | None = None
-    bbox: Bbox | None = None
 
 
 @dataclass(frozen=True)

@@ -3,59 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-from odc.geo.geobox import GeoBox
-
-from pipeline.errors import SceneRejected, SourceUnavailable
-from pipeline.imagery.folder import reported, within
+from pipeline.errors import SceneRejected
 from pipeline.imagery.granule import parse_granule
 from pipeline.imagery.items import iso_time
-from pipeline.imagery.plain import Lost
+from pipeline.imagery.listed import ListedSource, Lost
 from pipeline.imagery.product import PRODUCT_METADATA, Product, open_product
 from pipeline.imagery.radiometry import decide_offset
-from pipeline.imagery.reading import overview_assets, read_assets
 from pipeline.imagery.safe import parse_safe
-from pipeline.imagery.scene import BANDS, SCL, Asset, Bbox, Scene, SceneList, Skipped, newest_versions
+from pipeline.imagery.scene import BANDS, SCL, Asset, Scene, Skipped
 
 _L2A = re.compile(r"S2[A-Z]_MSIL2A_(\d{8}T\d{6})_")
 _URI = re.compile(r"S2[A-Z]_MSIL2A_[A-Za-z0-9_]{1,100}(\.SAFE)?", re.ASCII)
 _STEP_M = {band: 20 if band in ("B11", "B12", SCL) else 10 for band in (*BANDS, SCL)}
 
 
-class SafeSource:
+class SafeSource(ListedSource):
     """The products in a folder, or in folders one level below it; listed once per instance."""
 
-    remote = False
-
     def __init__(self, root: Path, name: str = "safe") -> None:
-        self.root = root.resolve()
-        self.name = name
-        self._listed: tuple[list[Scene], list[Lost]] | None = None
-
-    def find(self, bbox: Bbox, start: date, end: date) -> SceneList:
-        """See Source. A product that cannot be used is reported with the reason."""
-        if self._listed is None:
-            self._listed = self._list()
-        scenes, lost = self._listed
-        kept = newest_versions([scene for scene in scenes if within(scene, bbox, start, end)])
-        return SceneList(kept.scenes, (*reported(lost, bbox, start, end), *kept.skipped))
-
-    def read(self, scene: Scene, bands: Sequence[str], geobox: GeoBox) -> NDArray[np.uint16]:
-        """See Source."""
-        return read_assets(scene, bands, geobox)
-
-    def overview(self, scene: Scene, bands: Sequence[str], side_px: int) -> NDArray[np.uint16]:
-        """See Source."""
-        return overview_assets(scene, bands, side_px)
+        super().__init__(root, name)
 
     def _list(self) -> tuple[list[Scene], list[Lost]]:
-        if not self.root.is_dir():
-            raise SourceUnavailable(f"imagery folder {self.root} does not exist; check source.path in the config")
+        self._require_folder()
         scenes: dict[str, tuple[str, Scene]] = {}
         lost = []
         for path in products_in(self.root):
