@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
-from pipeline.config_secrets import safe_address
+from pipeline.config_secrets import is_bare_address, safe_address
 from pipeline.periods import Period as Period
 from pipeline.periods import PeriodRule, require_apart
 
@@ -55,11 +54,10 @@ class StacSource(_Section):
     @field_validator("url")
     @classmethod
     def _open_to_all(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("give the http(s) address of a STAC API")
-        if "@" in parts.netloc or parts.query or parts.fragment:
-            raise ValueError("give the address alone: names, passwords and tokens do not stand in a config")
+        if not is_bare_address(url):
+            raise ValueError(
+                "give the http(s) address of a STAC API alone: names, passwords and tokens do not stand in a config"
+            )
         return url
 
 
@@ -187,9 +185,8 @@ class Elevation(_Section):
 
     @model_validator(mode="after")
     def _known_address(self) -> Elevation:
-        address = urlsplit(self.source) if self.source and "://" in self.source else None
         # What stands here is printed and written to manifests.
-        if address and (address.scheme not in ("http", "https") or address.query or "@" in address.netloc):
+        if self.source and "://" in self.source and not is_bare_address(self.source):
             raise ValueError("source is neither a folder nor a plain http(s) address, without a name, secret or query")
         return self
 

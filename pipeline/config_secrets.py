@@ -20,6 +20,8 @@ _SAFE = re.compile(r"(url|uri)$")  # token_url says where tokens come from
 _WRITTEN = re.compile(
     r"(?i)\b((?:\w+[_-])?(?:secret|password|passwd|api[_-]?key|access[_-]?key|secret[_-]?key|access[_-]?token))"
     r"[\"']?\s*[:=]\s*[\"']?[^\s\"']"
+    # Words of every day, which are told from secrets by what follows them.
+    r"|\b(token)[\"']?\s*[:=]\s*[\"']?[^\s\"']{12}|\b(authorization)[\"']?\s*[:=]\s*[\"']?(?:bearer|basic)\s"
 )
 _URL = re.compile(r"\w[\w+.-]*://[^\s\"'<>]+")
 
@@ -37,6 +39,16 @@ def secrets_in(text: str, node: yaml.Node | None) -> list[str]:
         if commented := _of_text(row.partition("#")[2]):
             found.setdefault(line, commented)
     return [f"line {line}: {what}; {REMEDY}" for line, what in sorted(found.items())]
+
+
+def is_bare_address(url: str) -> bool:
+    """Whether a text is an http(s) address alone: no user, query or fragment, in which secrets travel."""
+    try:
+        parts = urlsplit(url)
+        named = bool(parts.hostname)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and named and not ("@" in parts.netloc or parts.query or parts.fragment)
 
 
 def safe_address(url: str) -> str:
@@ -72,7 +84,7 @@ def _of_node(node: yaml.Node) -> Iterator[tuple[int, str]]:
 
 def _of_text(text: str) -> str | None:
     if match := _WRITTEN.search(text):
-        return f"{_short(match[1])} looks like a secret"
+        return f"{_short(match[1] or match[2] or match[3])} looks like a secret"
     for url in _URL.findall(text):
         try:
             parts = urlsplit(url)

@@ -31,6 +31,8 @@ HUSH = "Hu5h-9-xyz"
         (GOOD + f"title: see https://example.org/x?token={HUSH} there\n", 7),
         (GOOD + f"title: |\n  client_secret = {HUSH}\n", 7),
         (GOOD + f"# client_secret: {HUSH}\n", 7),
+        (GOOD + f"# token: {HUSH}{HUSH}\n", 7),
+        (GOOD + f"title: 'Authorization: Bearer {HUSH}'\n", 7),
         (GOOD + f"title: a  # https://me:{HUSH}@example.org\n", 7),
     ],
 )

@@ -15,7 +15,7 @@ from pipeline.cli import app
 from pipeline.errors import BadInput
 from pipeline.reports import read_register
 from pipeline.runs import RunOptions, run_programme
-from pipeline.runs.run import Finished
+from pipeline.runs.run_folder import Finished
 from tests.test_run import make_archive, make_programme
 
 

@@ -100,6 +100,12 @@ def from_lonlat(epsg: int) -> Transformer:
     return Transformer.from_crs(4326, epsg, always_xy=True)
 
 
+def lonlat_bounds(epsg: int, geobox: GeoBox) -> tuple[float, float, float, float]:
+    """West, south, east, north (degrees) of a geobox of a UTM zone."""
+    bounds: tuple[float, float, float, float] = to_lonlat(epsg).transform_bounds(*geobox.boundingbox.bbox)
+    return bounds
+
+
 def project(geometry: BaseGeometry, epsg: int) -> BaseGeometry:
     """A lon/lat geometry in a UTM zone, its edges densified to 0.01 degrees so that they stay true."""
     dense = shapely.segmentize(geometry, 0.01)

@@ -21,7 +21,7 @@ from odc.geo.geobox import GeoBox
 from rasterio.features import rasterize
 from shapely.geometry.base import BaseGeometry
 
-from pipeline.areas import COVERAGE_LAT, PIXEL_M, from_lonlat, project, to_lonlat, utm_epsg, utm_name
+from pipeline.areas import COVERAGE_LAT, PIXEL_M, from_lonlat, lonlat_bounds, project, to_lonlat, utm_epsg, utm_name
 from pipeline.areas.geometry import BadGeometry, place_of, polygon_of
 from pipeline.areas.lattice import strip_bounds
 from pipeline.areas.reading import describe, load_features
@@ -76,9 +76,7 @@ class Block(NamedTuple):
     @property
     def box(self) -> Bbox:
         """West, south, east, north (degrees) of the block with its surroundings."""
-        bounds = self.geobox.pad(HALO_PX).boundingbox
-        box: Bbox = to_lonlat(self.epsg).transform_bounds(*bounds.bbox)
-        return box
+        return lonlat_bounds(self.epsg, self.geobox.pad(HALO_PX))
 
     @property
     def centre(self) -> tuple[float, float]:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from pipeline.areas import PIXEL_M, TILE_PX, Tile, cell_area_m2, from_lonlat, to_lonlat
+from pipeline.areas import PIXEL_M, TILE_PX, Tile, cell_area_m2, from_lonlat, lonlat_bounds
 from pipeline.areas.lattice import TILE_M, strip_bounds
 from pipeline.change.states import (
     CONTINUING,
@@ -243,9 +243,7 @@ class Frame:
 
     @cached_property
     def _boxes(self) -> shapely.STRtree:
-        return shapely.STRtree(
-            [shapely.box(*to_lonlat(t.epsg).transform_bounds(*t.geobox.boundingbox.bbox)) for t in self._tiles]
-        )
+        return shapely.STRtree([shapely.box(*lonlat_bounds(t.epsg, t.geobox)) for t in self._tiles])
 
 
 def left_out_mm2(part: TileFrame) -> dict[str, int]:

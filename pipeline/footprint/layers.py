@@ -12,7 +12,7 @@ import shapely
 from numpy.typing import NDArray
 
 from pipeline.areas.area import Area, areas_hash, zones_of
-from pipeline.areas.lattice import Tile, to_lonlat
+from pipeline.areas.lattice import Tile, lonlat_bounds
 from pipeline.areas.zones import NOT_WATCHED, zone_index
 
 ZONES = "zones"
@@ -85,7 +85,7 @@ class Layer:
 
     def near(self, tile: Tile) -> UnitsNear:
         """The units about a tile, so that a task need not carry the whole layer."""
-        window = shapely.box(*to_lonlat(tile.epsg).transform_bounds(*tile.geobox.boundingbox.bbox)).buffer(_MARGIN_DEG)
+        window = shapely.box(*lonlat_bounds(tile.epsg, tile.geobox)).buffer(_MARGIN_DEG)
         near = sorted(self._tree.query(window).tolist()) if self.units else []
         return UnitsNear(
             tuple(i + 1 for i in near),

@@ -16,7 +16,7 @@ from rasterio.features import rasterize
 from scipy import ndimage
 from shapely.geometry.base import BaseGeometry
 
-from pipeline.areas import PIXEL_M, TILE_PX, Tile, project, to_lonlat
+from pipeline.areas import PIXEL_M, TILE_PX, Tile, lonlat_bounds, project
 from pipeline.areas.geometry import BadGeometry, place_of, polygon_of
 from pipeline.areas.reading import describe, load_features
 from pipeline.change.states import CONTINUING, NEW, RECOVERED, UNDISTURBED, WATER_LEVEL
@@ -147,7 +147,7 @@ class Drainage:
 
 def window_around(tile: Tile, width_m: float) -> BaseGeometry:
     """Lon/lat box around a tile and what lies within a width of it."""
-    west, south, east, north = to_lonlat(tile.epsg).transform_bounds(*tile.geobox.boundingbox.bbox)
+    west, south, east, north = lonlat_bounds(tile.epsg, tile.geobox)
     up = width_m * _DEG_PER_M
     across = up / max(math.cos(math.radians(max(abs(south), abs(north)))), 0.05)
     return shapely.box(west - across, south - up, east + across, north + up)

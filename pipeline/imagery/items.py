@@ -107,6 +107,11 @@ def scene_id(item: Mapping[str, Any]) -> str:
     return name
 
 
+def printable_id(item: Mapping[str, Any]) -> str:
+    """The id of an item that may be broken, fit for a manifest."""
+    return "".join(c if c.isprintable() else "?" for c in str(item.get("id"))[:200])
+
+
 def when_and_where(item: Mapping[str, Any]) -> tuple[datetime | None, Bbox | None]:
     """Time and lon/lat box of an item that may be broken; None for what cannot be read."""
     try:

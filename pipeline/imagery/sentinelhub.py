@@ -22,6 +22,7 @@ from pipeline import config
 from pipeline.errors import AccessRefused, SceneRejected, SourceUnavailable
 from pipeline.imagery import sentinelhub_scripts as scripts
 from pipeline.imagery.answers import SharedAnswers
+from pipeline.imagery.items import printable_id
 from pipeline.imagery.processing_units import processing_units
 from pipeline.imagery.radar_items import RadarList, RadarScene, distinct
 from pipeline.imagery.raster import epsg_of
@@ -168,11 +169,11 @@ class SentinelHubSource:
         for item in self._search(collection, bbox, first, last):
             try:
                 if reason := unwanted(item):
-                    skipped.append(Skipped(_printable(item), reason))
+                    skipped.append(Skipped(printable_id(item), reason))
                     continue
                 scene = make(item)
             except SceneRejected as error:
-                skipped.append(Skipped(_printable(item), str(error), failed=True))
+                skipped.append(Skipped(printable_id(item), str(error), failed=True))
                 continue
             if first <= scene.acquired <= last and (scene.bbox is None or touches(scene.bbox, bbox)):
                 scenes.append(scene)
@@ -271,8 +272,3 @@ def _require_zone(scene: Scene, geobox: GeoBox) -> None:
         raise SceneRejected(
             f"lies in EPSG:{scene.epsg}, the tile in EPSG:{epsg_of(geobox)}; grids of two zones are never combined"
         )
-
-
-def _printable(item: dict[str, Any]) -> str:
-    """The id of an item that may be broken, fit for a manifest."""
-    return "".join(c if c.isprintable() else "?" for c in str(item.get("id"))[:200])

@@ -22,7 +22,7 @@ from pipeline.imagery.access import OPEN, S3, Access, Signer
 from pipeline.imagery.elevation import DemFile, DemFiles, dem_from_item, is_dem_of
 from pipeline.imagery.folder import remote_href
 from pipeline.imagery.http import Http
-from pipeline.imagery.items import scene_from_item
+from pipeline.imagery.items import printable_id, scene_from_item
 from pipeline.imagery.radar_items import RadarList, RadarScene, distinct, is_radar, radar_from_item, unwanted
 from pipeline.imagery.radar_raster import read_polarisations
 from pipeline.imagery.ranges import RangeClient
@@ -85,7 +85,7 @@ class StacSource:
             try:
                 scene = scene_from_item(item, partial(_resolve, item), keys=self.keys)
             except SceneRejected as error:
-                skipped.append(Skipped(_printable(item), str(error), failed=True))
+                skipped.append(Skipped(printable_id(item), str(error), failed=True))
                 continue
             # A server may answer more than it was asked.
             if first <= scene.acquired <= last and (scene.bbox is None or touches(scene.bbox, bbox)):
@@ -108,11 +108,11 @@ class StacSource:
                     continue
                 reason = unwanted(item)
                 if reason is not None:
-                    skipped.append(Skipped(_printable(item), reason))
+                    skipped.append(Skipped(printable_id(item), reason))
                     continue
                 scene = radar_from_item(item, partial(_resolve, item))
             except SceneRejected as error:
-                skipped.append(Skipped(_printable(item), str(error), failed=True))
+                skipped.append(Skipped(printable_id(item), str(error), failed=True))
                 continue
             if first <= scene.acquired <= last and (scene.bbox is None or touches(scene.bbox, bbox)):
                 scenes.append(scene)
@@ -135,7 +135,7 @@ class StacSource:
                 try:
                     file = dem_from_item(item, partial(_resolve, item))
                 except SceneRejected as error:
-                    skipped[Skipped(_printable(item), str(error), failed=True)] = None
+                    skipped[Skipped(printable_id(item), str(error), failed=True)] = None
                     continue
                 files.setdefault(file.name, file)
         found = tuple(files[name] for name in sorted(files))
@@ -219,11 +219,6 @@ def _why(error: BaseException) -> str:
     if isinstance(cause, OSError) and cause.strerror:
         return cause.strerror
     return f"{type(first).__name__}: {' '.join(str(first).split())[:300]}"
-
-
-def _printable(item: Mapping[str, Any]) -> str:
-    """The id of an item that may be broken, fit for a manifest."""
-    return "".join(c if c.isprintable() else "?" for c in str(item.get("id"))[:200])
 
 
 def _resolve(item: Mapping[str, Any], href: str) -> str:

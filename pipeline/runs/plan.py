@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from pipeline import config
-from pipeline.areas import Tile, to_lonlat, watch_tiles
+from pipeline.areas import Tile, lonlat_bounds, watch_tiles
 from pipeline.config_file import ConfigFile
 from pipeline.disturbance import HALO_PX, find_model, limits_of
 from pipeline.errors import BadInput
@@ -146,7 +146,7 @@ def make_plan(file: ConfigFile, source: Source, as_of: date) -> Plan:
     left: dict[Skipped, None] = dict.fromkeys(found.skipped)
     dates: dict[str, set[date]] = {period.name: set() for period in periods}
     for tile in tiles:
-        box = _lonlat_box(tile)
+        box = lonlat_bounds(tile.epsg, tile.padded(HALO_PX))
         near = found.near(box)
         for period in periods:
             looks, skipped = choose_looks(near, box, period, as_of, file.config.imagery, tile.epsg)
@@ -191,13 +191,6 @@ def scene_counts(plan: Plan) -> Counter[str]:
     """Number of scenes by period name, counting looks of the period itself only."""
     seen = {(item.period.name, scene.id) for item in plan.work for scene in item.looks.period}
     return Counter(name for name, _ in seen)
-
-
-def _lonlat_box(tile: Tile) -> Bbox:
-    """West, south, east, north (degrees) of a tile with its halo."""
-    west, south, east, north = tile.padded(HALO_PX).boundingbox
-    box: Bbox = to_lonlat(tile.epsg).transform_bounds(west, south, east, north)
-    return box
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,12 @@ from time import perf_counter
 import numpy as np
 
 from pipeline import config
-from pipeline.areas import Tile, to_lonlat
+from pipeline.areas import Tile, lonlat_bounds
 from pipeline.change import RADAR_HALO_PX
 from pipeline.config_file import ConfigFile
 from pipeline.errors import AccessRefused, SourceUnavailable
 from pipeline.imagery import (
     RADAR_NODATA,
-    Bbox,
     RadarComposite,
     RadarFinder,
     RadarScene,
@@ -76,15 +75,10 @@ def plan_radar(
     scenes = sorted(found.values(), key=lambda scene: (scene.acquired, scene.id))
     work = []
     for tile in tiles:
-        box = _lonlat_box(tile, settings)
+        box = lonlat_bounds(tile.epsg, tile.padded(_reach_px(settings)))
         near = [scene for scene in scenes if scene.bbox is None or touches(scene.bbox, box)]
         work += [tuple(s for s in near if start <= s.acquired.date() <= end) for start, end in spans]
     return RadarPlan(tuple(work), tuple(skipped))
-
-
-def _lonlat_box(tile: Tile, settings: config.Radar) -> Bbox:
-    box: Bbox = to_lonlat(tile.epsg).transform_bounds(*tile.padded(_reach_px(settings)).boundingbox)
-    return box
 
 
 def _reach_px(settings: config.Radar) -> int:

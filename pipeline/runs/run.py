@@ -2,40 +2,35 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 from pathlib import Path
-from time import perf_counter
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pipeline.areas import areas_hash, overlaps
-from pipeline.change import RunRecord
 from pipeline.config_file import read_config
-from pipeline.errors import BadInput, StoreError
+from pipeline.errors import StoreError
 from pipeline.footprint import Layer
 from pipeline.imagery import Block
-from pipeline.reports import read_register, summary
-from pipeline.runs.assemble import Assembled, RunTasks, assemble
+from pipeline.reports import read_register
+from pipeline.runs.assemble import RunTasks, assemble
+from pipeline.runs.clock import Clock
 from pipeline.runs.dating import date_openings
 from pipeline.runs.estimate import estimate_run, require_within
 from pipeline.runs.execute import Executor, Failure, Threads, open_executor, require_executor
 from pipeline.runs.fetching import Fetcher
-from pipeline.runs.inspect import describe_run, read_manifest
 from pipeline.runs.keys import change_key, run_key
-from pipeline.runs.manifest import MANIFEST, Work, build_manifest, hash_outputs, write_manifest
-from pipeline.runs.outputs import run_result, write_outputs, write_terrain
+from pipeline.runs.manifest import Work
 from pipeline.runs.plan import Plan, make_plan, open_programme_source, with_source
 from pipeline.runs.progress import Reporter, Silent
 from pipeline.runs.radar import RadarOutcome, run_radar
-from pipeline.runs.registering import RECORD, enter, keep, record_of_run, register_note, register_path
+from pipeline.runs.registering import enter, keep, register_note, register_path
+from pipeline.runs.run_folder import Finished, earlier_run, nothing_new, write_run
 from pipeline.runs.scene_cache import cached
 from pipeline.runs.stack import stacks
-from pipeline.runs.store import Store, write_whole
+from pipeline.runs.store import Store
 from pipeline.runs.tasks import SceneTask, TileOutcome, run_scene, run_tile
 from pipeline.runs.terrain import TerrainOutcome, run_terrain, terrain_keys, terrain_tasks
 from pipeline.runs.work import radar_tasks, tile_tasks
@@ -56,41 +51,6 @@ class RunOptions:
     workers: int | None = None
     scheduler: str | None = None
     source: str | None = None
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A run that ended: its folder, whether it did anything, what to print, and the exit code."""
-
-    folder: Path
-    nothing_new: bool
-    text: str
-    exit_code: int
-    manifest: dict[str, Any]
-
-    def as_json(self) -> dict[str, Any]:
-        """For scripts: where the outputs are and how the run ended."""
-        return {
-            "folder": self.folder.as_posix(),
-            "nothing_new": self.nothing_new,
-            "outcome": self.manifest["outcome"],
-            "exit_code": self.exit_code,
-            "counts": self.manifest["counts"],
-        }
-
-
-class Clock:
-    """Seconds that each step of a run took."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        """Time a step."""
-        start = perf_counter()
-        yield
-        self.seconds[name] = self.seconds.get(name, 0.0) + perf_counter() - start
 
 
 def plan_programme(path: Path, options: RunOptions, reporter: Reporter) -> Plan:
@@ -148,9 +108,9 @@ def run_programme(path: Path, options: RunOptions, reporter: Reporter | None = N
         )
         failed = Work(plan, rejected, outcomes, frozenset(), radar=radar, terrain=terrain).failed
         run_hash = run_key(maps_key, file, options.as_of, plan.limits, failed, sorted(surfaces.values()))
-        earlier = _earlier_run(home, run_hash)
+        earlier = earlier_run(home, run_hash)
         if earlier is not None:
-            return _nothing_new(home, earlier, register_file)
+            return nothing_new(home, earlier, register_file)
         run_id = f"{options.as_of}-{run_hash[:8]}"
         with clock.step("change"):
             tiles = stacks(outcomes, plan.tiles, len(plan.periods), file.areas, file.config.change, store, radar)
@@ -177,7 +137,7 @@ def run_programme(path: Path, options: RunOptions, reporter: Reporter | None = N
                 "count for the one that stands first in its file"
             )
     reporter.say("writing rasters, reports and the map")
-    finished = _write(home, run_id, maps_key, work, assembled, record, register_note(register, record), store, clock)
+    finished = write_run(home, run_id, maps_key, work, assembled, record, register_note(register, record), store, clock)
     keep(record, register_file)
     return finished
 
@@ -234,79 +194,3 @@ def _map(
 
 def _keys(outcome: TileOutcome | Failure) -> list[str]:
     return [outcome.composite_key, outcome.map_key] if isinstance(outcome, TileOutcome) else []
-
-
-def _earlier_run(home: Path, run_hash: str) -> Path | None:
-    """The folder of a whole run with the same inputs, if there is one."""
-    for folder in sorted((home / "runs").glob(f"*-{run_hash[:8]}"), reverse=True):
-        try:
-            manifest = read_manifest(folder)
-            # Looks that could not be read for the dates may be there now.
-            if manifest["outputs"] == hash_outputs(folder) and not manifest.get("dating", {}).get("unread"):
-                return folder
-        except BadInput:
-            continue  # without its manifest a run is not whole, and is written again
-    return None
-
-
-def _nothing_new(home: Path, folder: Path, register_file: Path) -> Finished:
-    manifest = read_manifest(folder)
-    _point_latest(home, folder)
-    keep(record_of_run(folder), register_file)
-    text = f"nothing new since {manifest['as_of']}: the same scenes, settings, model and code made {folder}"
-    if manifest["exit_code"]:
-        text += "\n" + describe_run(manifest)
-    return Finished(folder, True, text, manifest["exit_code"], manifest)
-
-
-def _write(
-    home: Path,
-    run_id: str,
-    maps_key: str,
-    work: Work,
-    assembled: Assembled,
-    record: RunRecord,
-    note: Mapping[str, object],
-    store: Store,
-    clock: Clock,
-) -> Finished:
-    """Write a run's folder under a temporary name, seal it with its manifest, then give it its name."""
-    result = run_result(work, assembled, run_id, record.key, store)
-    runs = home / "runs"
-    folder = runs / run_id
-    try:
-        runs.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=".part-", dir=runs))
-    except OSError as error:
-        raise StoreError(f"{runs}: cannot be written ({error.strerror}); free space or fix access") from error
-    try:
-        draft.chmod(0o755)
-        with clock.step("reports"):
-            terrain = write_terrain(draft, result, work, record, store)
-            write_outputs(draft, result, work, assembled, store, terrain)
-            write_whole(draft / RECORD, record.to_json().encode())
-        manifest = build_manifest(work, assembled.sums, run_id, maps_key, hash_outputs(draft), clock.seconds)
-        manifest["register"] = dict(note)
-        write_manifest(draft / MANIFEST, manifest)
-        shutil.rmtree(folder, ignore_errors=True)
-        draft.rename(folder)
-        _point_latest(home, folder)
-    except OSError as error:
-        raise StoreError(f"{folder}: cannot be written ({error.strerror}); free space or fix access") from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    text = summary(result, folder)
-    if not work.complete:
-        text += "\nincomplete:\n" + describe_run(manifest)
-    return Finished(folder, False, text, manifest["exit_code"], manifest)
-
-
-def _point_latest(home: Path, folder: Path) -> None:
-    """Let `latest` name the run, in one step, so that a reader never finds it missing."""
-    link = home / ".latest"
-    try:
-        link.unlink(missing_ok=True)
-        link.symlink_to(folder.relative_to(home), target_is_directory=True)
-        link.replace(home / "latest")
-    except OSError as error:
-        raise StoreError(f"{home / 'latest'}: cannot be written ({error.strerror}); fix access") from error

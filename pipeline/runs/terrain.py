@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import config
-from pipeline.areas import Tile, to_lonlat
+from pipeline.areas import Tile, lonlat_bounds
 from pipeline.change import RunRecord
 from pipeline.config_file import ConfigFile
 from pipeline.errors import AccessRefused, SourceUnavailable
@@ -102,7 +102,7 @@ def plan_terrain(source: Source, file: ConfigFile, tiles: Sequence[Tile], wanted
         return TerrainPlan(wanted=wanted)
     blocks = tuple(sorted({Block.of(tile) for tile in tiles}))
     try:
-        found = _open(source, file, [_lonlat_box(block) for block in blocks])
+        found = _open(source, file, [lonlat_bounds(block.epsg, block.window.pad(16)) for block in blocks])
     except AccessRefused as error:
         raise AccessRefused(f"{error}; or set elevation.use to off") from error
     except SourceUnavailable as error:
@@ -133,11 +133,6 @@ def _open(source: Source, file: ConfigFile, boxes: Sequence[Bbox]) -> ElevationS
     if isinstance(source, StacSource):
         return source.find_elevation(boxes, settings.collection)
     return folder_dem(source.root, GLO30_FILES) if isinstance(source, FolderSource) else None
-
-
-def _lonlat_box(block: Block) -> Bbox:
-    box: Bbox = to_lonlat(block.epsg).transform_bounds(*block.window.pad(16).boundingbox)
-    return box
 
 
 @dataclass(frozen=True)
