@@ -6,30 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import rasterio
 from affine import Affine
 from pyproj import Transformer
 
+from tests.rasters import write_plane
+
 STEP = 1 / 3600  # degrees of a pixel of GLO-30
-
-
-def write_dem(path: Path, values: np.ndarray, transform: Affine, epsg: int = 4326, **profile) -> Path:
-    """A GeoTIFF of one band, (y, x)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    settings = {
-        "driver": "GTiff",
-        "dtype": values.dtype.name,
-        "count": 1,
-        "height": values.shape[0],
-        "width": values.shape[1],
-        "crs": f"EPSG:{epsg}",
-        "transform": transform,
-        "compress": "deflate",
-        **profile,
-    }
-    with rasterio.open(path, "w", **settings) as raster:
-        raster.write(values, 1)
-    return path
 
 
 def glo30_tile(
@@ -43,7 +25,7 @@ def glo30_tile(
     y = lat + 1 - np.arange(rows.start, rows.stop) * STEP
     values = surface(*np.meshgrid(x, y)).astype(np.float32)
     transform = Affine(STEP, 0, x[0] - STEP / 2, 0, -STEP, y[0] + STEP / 2)
-    return write_dem(folder / f"Copernicus_DSM_COG_10_N{lat:02d}_00_E{lon:03d}_00_DEM.tif", values, transform)
+    return write_plane(folder / f"Copernicus_DSM_COG_10_N{lat:02d}_00_E{lon:03d}_00_DEM.tif", values, transform)
 
 
 def centres(geobox) -> tuple[np.ndarray, np.ndarray]:

@@ -13,6 +13,7 @@ from pipeline.areas import TILE_PX, Tile
 from pipeline.disturbance.model import find_model
 from pipeline.hashing import sha256_of
 from pipeline.reports import write_cog
+from tests import manifests
 
 TILE, EAST = Tile(32633, 81, 101), Tile(32633, 82, 101)
 BEFORE = {"name": "2020-21", "start": "2020-12-01", "end": "2021-03-31"}
@@ -49,18 +50,9 @@ def write_run(
 def write_manifest(folder: Path) -> dict[str, Any]:
     """Write run.json over what lies in a run's folder."""
     names = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "run.json"]
-    manifest = {
-        "programme": "small",
-        "run_id": "2022-06-01-00000000",
-        "as_of": "2022-06-01",
-        "outcome": "complete",
-        "exit_code": 0,
-        "counts": {},
-        "failed": [],
-        "not_observed": [],
-        "tasks": [],
-        "inputs": {"model": {"name": "default", "sha256": find_model("default", Path())[1]}},
-        "outputs": {path.relative_to(folder).as_posix(): sha256_of(path) for path in names},
-    }
-    (folder / "run.json").write_text(json.dumps(manifest))
-    return manifest
+    return manifests.write_manifest(
+        folder,
+        run_id="2022-06-01-00000000",
+        inputs={"model": {"name": "default", "sha256": find_model("default", Path())[1]}},
+        outputs={path.relative_to(folder).as_posix(): sha256_of(path) for path in names},
+    )

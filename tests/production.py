@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from datetime import date
 from pathlib import Path
 
 from pipeline.footprint.capacity_inputs import InputTable, read_inputs
 from pipeline.footprint.declared import Declared, read_declared
 from pipeline.footprint.ground import Ground, RunGround, Window
+from tests.manifests import write_manifest
 
 INPUT_HEADER = "zone_id,country,commodity,route,input,low,mode,high,source,year,period\n"
 DECLARED_HEADER = "zone_id,country,commodity,type,flow,start,end,value,unit,source\n"
@@ -83,19 +83,6 @@ def write_run(home: Path, layer: bool = True) -> Path:
         {"name": "2020", "start": "2019-12-01", "end": "2020-03-31"},
         {"name": "2021", "start": "2020-12-01", "end": "2021-03-31"},
     ]
-    manifest = {
-        "programme": "small",
-        "run_id": folder.name,
-        "as_of": "2021-06-01",
-        "outcome": "complete",
-        "exit_code": 0,
-        "counts": {},
-        "failed": [],
-        "not_observed": [],
-        "tasks": [],
-        "outputs": {},
-        "inputs": {"areas": []},
-        "config": {"validated": {"periods": periods}},
-    }
-    (folder / "run.json").write_text(json.dumps(manifest), encoding="utf-8")
+    config = {"validated": {"periods": periods}}
+    write_manifest(folder, as_of="2021-06-01", inputs={"areas": []}, config=config)
     return folder

@@ -7,9 +7,10 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-import rasterio
 from pyproj import Transformer
 from rasterio.transform import from_origin
+
+from tests.rasters import write_plane
 
 NODATA = -32768
 
@@ -64,18 +65,5 @@ def write_radar(folder: Path, name: str, when: str, vv, vh, *, west, north, epsg
 
 
 def write_raster(path: Path, values, west, north, epsg, step=10.0, **profile) -> Path:
-    """One band as a GeoTIFF."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    settings = {
-        "driver": "GTiff",
-        "dtype": values.dtype.name,
-        "count": 1,
-        "height": values.shape[0],
-        "width": values.shape[1],
-        "crs": f"EPSG:{epsg}",
-        "transform": from_origin(west, north, step, step),
-        **profile,
-    }
-    with rasterio.open(path, "w", **settings) as raster:
-        raster.write(values, 1)
-    return path
+    """One band as a GeoTIFF, its corner and pixels in metres."""
+    return write_plane(path, values, from_origin(west, north, step, step), epsg, **profile)

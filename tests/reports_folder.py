@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from pipeline.hashing import sha256_of
 from pipeline.reports import RunResult, result_json
+from tests.manifests import write_manifest
 
 
 def make_run_dir(home: Path, result: RunResult, **settings: Any) -> Path:
@@ -19,18 +19,11 @@ def make_run_dir(home: Path, result: RunResult, **settings: Any) -> Path:
     (folder / "footprint.json").write_text(result.footprint.to_json())
     (folder / "trends.json").write_text(result.trends.to_json())
     outputs = {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
-    manifest = {
-        "programme": result.programme,
-        "run_id": result.run_id,
-        "as_of": result.as_of.isoformat(),
-        "outcome": "complete",
-        "exit_code": 0,
-        "counts": {},
-        "failed": [],
-        "not_observed": [],
-        "tasks": [],
-        "outputs": outputs,
-        "config": {"validated": {"reports": {}, "release": {}} | settings},
-    }
-    (folder / "run.json").write_text(json.dumps(manifest))
+    write_manifest(
+        folder,
+        programme=result.programme,
+        as_of=result.as_of.isoformat(),
+        outputs=outputs,
+        config={"validated": {"reports": {}, "release": {}} | settings},
+    )
     return folder

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import rasterio
 from PIL import Image
 from rasterio.transform import from_origin
 
@@ -27,6 +26,7 @@ from benchmarks.tables import wilson
 from pipeline.areas.lattice import Tile, to_lonlat
 from pipeline.imagery.scene import NODATA
 from tests.estimated import AFTER, BEFORE, TILE, states, write_run
+from tests.rasters import write_plane
 
 LEFT, TOP, EPSG = 620_000, 520_000, 32633
 SHAPE = (30, 40)
@@ -44,18 +44,7 @@ def ring(rows: slice, cols: slice) -> dict:
 
 
 def write(path: Path, plane: np.ndarray, left: int = LEFT, top: int = TOP) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    profile = {
-        "driver": "GTiff",
-        "dtype": plane.dtype.name,
-        "count": 1,
-        "height": plane.shape[0],
-        "width": plane.shape[1],
-        "crs": f"EPSG:{EPSG}",
-        "transform": from_origin(left, top, 10, 10),
-    }
-    with rasterio.open(path, "w", **profile) as raster:
-        raster.write(plane, 1)
+    write_plane(path, plane, from_origin(left, top, 10, 10), EPSG)
 
 
 def plane(*blocks: tuple[tuple[slice, slice], int], dtype: str = "uint8") -> np.ndarray:

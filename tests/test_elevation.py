@@ -14,7 +14,8 @@ from odc.geo.geobox import GeoBox
 from pipeline.errors import BadInput, SceneRejected
 from pipeline.imagery import DemFiles, ElevationSource, StacSource, folder_dem
 from pipeline.imagery.elevation import DemFile, dem_from_item
-from tests.dem import STEP, centres, glo30_tile, lonlat, write_dem
+from tests.dem import STEP, centres, glo30_tile, lonlat
+from tests.rasters import write_plane
 
 LAT, LON = 4, 15  # tiles N04 E015 and E016, N05 E015 and E016 meet at 5 N, 16 E
 EAST, NORTH = 610_890, 552_750  # of that corner in UTM 33N
@@ -55,7 +56,7 @@ def test_tiles_of_two_grids_each_serve(tmp_path):
     glo30_tile(tmp_path, 4, 16, plane, slice(0, 90), slice(0, 110))
     x, y = 16 + np.arange(70) * 1.5 * STEP, 5 + np.arange(100, 0, -1) * STEP
     wide = Affine(1.5 * STEP, 0, 16 - 0.75 * STEP, 0, -STEP, y[0] + STEP / 2)
-    write_dem(tmp_path / "n05.tif", plane(*np.meshgrid(x, y)).astype(np.float32), wide)
+    write_plane(tmp_path / "n05.tif", plane(*np.meshgrid(x, y)).astype(np.float32), wide)
     geobox = GeoBox((100, 60), Affine(30, 0, EAST, 0, -30, NORTH + 1500), "EPSG:32633")
     lon, lat = lonlat(geobox)
     seam = abs(lat - (5 + STEP / 2)) < STEP
@@ -86,7 +87,7 @@ def test_a_pixel_does_not_depend_on_the_window_that_asks(tiles):
 
 def test_a_raster_on_the_lattice_is_read_as_it_is(tmp_path):
     values = np.arange(12 * 9, dtype=np.int16).reshape(12, 9) * 7 - 100
-    write_dem(tmp_path / "own.tif", values, LATTICE, 32633)
+    write_plane(tmp_path / "own.tif", values, LATTICE, 32633)
     geobox = GeoBox((5, 4), LATTICE * Affine.translation(3, 2), "EPSG:32633")
     np.testing.assert_array_equal(folder_dem(tmp_path).read_elevation(geobox), values[2:7, 3:7])
 
@@ -95,28 +96,28 @@ def test_nodata_voids_and_what_no_land_has_are_unknown(tmp_path):
     values = np.full((6, 7), 250.0, np.float32)
     values[0, 0], values[1, 2], values[2, 4], values[5, 6] = -32767, np.nan, 9500, np.inf
     values[3, 3] = -9999
-    write_dem(tmp_path / "own.tif", values, LATTICE, 32633, nodata=-9999)
+    write_plane(tmp_path / "own.tif", values, LATTICE, 32633, nodata=-9999)
     found = folder_dem(tmp_path).read_elevation(GeoBox((6, 7), LATTICE, "EPSG:32633"))
     unknown = set(map(tuple, np.argwhere(np.isnan(found)).tolist()))
     assert unknown == {(0, 0), (1, 2), (2, 4), (3, 3), (5, 6)}
 
 
 def test_sea_that_a_tile_gives_as_zero_is_zero_and_sea_without_a_tile_is_unknown(tmp_path):
-    write_dem(tmp_path / "coast.tif", np.zeros((4, 5), np.float32), LATTICE, 32633)
+    write_plane(tmp_path / "coast.tif", np.zeros((4, 5), np.float32), LATTICE, 32633)
     found = folder_dem(tmp_path).read_elevation(GeoBox((4, 8), LATTICE, "EPSG:32633"))
     assert (found[:, :5] == 0).all()
     assert np.isnan(found[:, 6:]).all()
 
 
 def test_where_two_files_overlap_the_first_by_name_speaks(tmp_path):
-    write_dem(tmp_path / "b.tif", np.full((4, 8), 200, np.int16), LATTICE, 32633)
-    write_dem(tmp_path / "a.tif", np.full((4, 5), 100, np.int16), LATTICE, 32633)
+    write_plane(tmp_path / "b.tif", np.full((4, 8), 200, np.int16), LATTICE, 32633)
+    write_plane(tmp_path / "a.tif", np.full((4, 5), 100, np.int16), LATTICE, 32633)
     found = folder_dem(tmp_path).read_elevation(GeoBox((4, 8), LATTICE, "EPSG:32633"))
     np.testing.assert_array_equal(found, np.where(np.arange(8) < 5, 100, 200) * np.ones((4, 1)))
 
 
 def test_scale_and_offset_that_a_file_declares_are_applied(tmp_path):
-    path = write_dem(tmp_path / "own.tif", np.full((3, 4), 1500, np.int16), LATTICE, 32633)
+    path = write_plane(tmp_path / "own.tif", np.full((3, 4), 1500, np.int16), LATTICE, 32633)
     with rasterio.open(path, "r+") as raster:
         raster.scales, raster.offsets = (0.1,), (-20.0,)
     found = folder_dem(tmp_path).read_elevation(GeoBox((3, 4), LATTICE, "EPSG:32633"))
@@ -125,10 +126,10 @@ def test_scale_and_offset_that_a_file_declares_are_applied(tmp_path):
 
 def test_a_changed_file_is_another_version(tmp_path):
     values = np.full((30, 40), 10, np.int16)
-    write_dem(tmp_path / "own.tif", values, LATTICE, 32633)
+    write_plane(tmp_path / "own.tif", values, LATTICE, 32633)
     before = folder_dem(tmp_path).files
     values[17, 3] = 11
-    write_dem(tmp_path / "own.tif", values, LATTICE, 32633)
+    write_plane(tmp_path / "own.tif", values, LATTICE, 32633)
     assert folder_dem(tmp_path).files[0].version != before[0].version
 
 
@@ -145,8 +146,8 @@ def test_only_files_that_reach_a_window_are_near(tiles):
 
 
 def test_masks_that_glo_30_is_delivered_with_are_passed_over(tmp_path):
-    write_dem(tmp_path / "x_DEM.tif", np.full((3, 4), 7, np.int16), LATTICE, 32633)
-    write_dem(tmp_path / "AUXFILES" / "x_WBM.tif", np.full((3, 4), 1, np.uint8), LATTICE, 32633)
+    write_plane(tmp_path / "x_DEM.tif", np.full((3, 4), 7, np.int16), LATTICE, 32633)
+    write_plane(tmp_path / "AUXFILES" / "x_WBM.tif", np.full((3, 4), 1, np.uint8), LATTICE, 32633)
     found = folder_dem(tmp_path)
     assert [file.name for file in found.files] == ["x_DEM.tif"]
     assert found.skipped == ()
@@ -163,7 +164,7 @@ def test_masks_that_glo_30_is_delivered_with_are_passed_over(tmp_path):
     ],
 )
 def test_what_is_no_elevation_is_skipped_with_its_reason(tmp_path, values, profile, says):
-    write_dem(tmp_path / "own.tif", values, **{"transform": LATTICE, "epsg": 32633, **profile})
+    write_plane(tmp_path / "own.tif", values, **{"transform": LATTICE, "epsg": 32633, **profile})
     (skipped,) = folder_dem(tmp_path).skipped
     assert skipped.failed
     assert skipped.scene_id == "own.tif"
@@ -171,14 +172,14 @@ def test_what_is_no_elevation_is_skipped_with_its_reason(tmp_path, values, profi
 
 
 def test_feet_are_refused(tmp_path):
-    path = write_dem(tmp_path / "own.tif", np.ones((3, 4), np.int16), LATTICE, 32633)
+    path = write_plane(tmp_path / "own.tif", np.ones((3, 4), np.int16), LATTICE, 32633)
     with rasterio.open(path, "r+") as raster:
         raster.units = ("ft",)
     assert "elevation in metres is needed" in folder_dem(tmp_path).skipped[0].reason
 
 
 def test_a_file_that_is_no_raster_is_named_and_the_others_serve(tmp_path):
-    write_dem(tmp_path / "good.tif", np.ones((3, 4), np.int16), LATTICE, 32633)
+    write_plane(tmp_path / "good.tif", np.ones((3, 4), np.int16), LATTICE, 32633)
     (tmp_path / "bad.tif").write_bytes(b"no raster")
     found = folder_dem(tmp_path)
     assert [file.name for file in found.files] == ["good.tif"]
@@ -186,7 +187,7 @@ def test_a_file_that_is_no_raster_is_named_and_the_others_serve(tmp_path):
 
 
 def test_a_link_out_of_the_folder_is_not_followed(tmp_path):
-    outside = write_dem(tmp_path / "outside.tif", np.ones((3, 4), np.int16), LATTICE, 32633)
+    outside = write_plane(tmp_path / "outside.tif", np.ones((3, 4), np.int16), LATTICE, 32633)
     (tmp_path / "dem").mkdir()
     (tmp_path / "dem" / "in.tif").symlink_to(outside)
     assert "leads out of the elevation folder" in folder_dem(tmp_path / "dem").skipped[0].reason
@@ -198,21 +199,23 @@ def test_a_folder_that_is_not_there_is_told(tmp_path):
 
 
 def test_a_grid_so_fine_that_memory_would_end_is_refused(tmp_path):
-    write_dem(tmp_path / "fine.tif", np.ones((64, 64), np.int16), Affine(0.01, 0, EAST, 0, -0.01, NORTH), 32633)
+    write_plane(tmp_path / "fine.tif", np.ones((64, 64), np.int16), Affine(0.01, 0, EAST, 0, -0.01, NORTH), 32633)
     with pytest.raises(SceneRejected, match="much finer than 30 m"):
         folder_dem(tmp_path).read_elevation(GeoBox((64, 64), LATTICE, "EPSG:32633"))
 
 
 def test_files_of_too_many_grids_are_refused(tmp_path):
     for k in range(17):
-        write_dem(tmp_path / f"{k:02d}.tif", np.ones((6, 7), np.int16), LATTICE * Affine.translation(k / 20, 0), 32633)
+        write_plane(
+            tmp_path / f"{k:02d}.tif", np.ones((6, 7), np.int16), LATTICE * Affine.translation(k / 20, 0), 32633
+        )
     with pytest.raises(SceneRejected, match="more than 16 grids"):
         folder_dem(tmp_path).read_elevation(GeoBox((6, 7), LATTICE, "EPSG:32633"))
 
 
 def test_a_file_that_breaks_after_it_was_found_is_named(tmp_path):
     rng = np.random.default_rng(0)
-    path = write_dem(tmp_path / "own.tif", rng.integers(0, 900, (300, 300)).astype(np.int16), LATTICE, 32633)
+    path = write_plane(tmp_path / "own.tif", rng.integers(0, 900, (300, 300)).astype(np.int16), LATTICE, 32633)
     dem = folder_dem(tmp_path)
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(SceneRejected, match=r"own\.tif cannot be read"):

@@ -22,8 +22,8 @@ from pipeline.runs import RunOptions, estimate_run, plan_programme
 from pipeline.runs.estimate import Estimate, Rates, require_within
 from pipeline.runs.execute import Serial
 from pipeline.runs.progress import Silent
-from tests.dem import write_dem
 from tests.faulty_server import serving
+from tests.rasters import write_plane
 from tests.remote_programme import AFTER, BEFORE, NORTH, WEST, go, write_archive, write_programme
 from tests.sentinelhub_server import TOKEN, SentinelHub
 
@@ -181,7 +181,7 @@ def level(block, source, drainage_km2):
 def test_elevation_counts_and_is_fetched_by_the_process_that_runs_the_programme(tmp_path, hub_account, monkeypatch):
     archive = write_archive(tmp_path)
     slope = np.add.outer(np.arange(50.0), 2 * np.arange(60.0)).astype(np.float32)
-    write_dem(archive / "dem.tif", slope, Affine(30, 0, WEST - 300, 0, -30, NORTH + 300), 32633, nodata=-9999)
+    write_plane(archive / "dem.tif", slope, Affine(30, 0, WEST - 300, 0, -30, NORTH + 300), 32633, nodata=-9999)
     with SentinelHub(archive) as hub:
         source = f"{{kind: sentinelhub, base_url: '{hub.url}', token_url: '{hub.url}{TOKEN}'}}"
 

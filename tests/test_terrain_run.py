@@ -32,7 +32,7 @@ from pipeline.runs.run import _make_terrain
 from pipeline.runs.store import code_version, content_key
 from pipeline.runs.terrain import TileTerrain, terrain_tasks
 from pipeline.runs.windows import LOOKS, WindowTask, read_window
-from tests.dem import write_dem
+from tests.rasters import write_plane
 from tests.scenes import dig, ground, write_area, write_scene
 
 TILE = Tile(32633, 82, 100)
@@ -85,7 +85,7 @@ def archive(tmp_path_factory):
         dig(bands, *OPENING, seed=number)
         write_scene(folder / "archive", f"S2A_{day}", day, bands, west=WEST, north=NORTH)
     values, transform = valley()
-    write_dem(folder / "dem" / "valley.tif", values, transform, 32633)
+    write_plane(folder / "dem" / "valley.tif", values, transform, 32633)
     steep_model(folder)
     return folder
 
@@ -239,7 +239,7 @@ def test_a_changed_surface_makes_terrain_and_maps_anew_and_keeps_composites(stee
     assert go(path).nothing_new
     values, transform = valley()
     values[:, 200:] = values[:, 200:] * 2 - 400
-    write_dem(path.parent / "dem" / "valley.tif", values, transform, 32633)
+    write_plane(path.parent / "dem" / "valley.tif", values, transform, 32633)
     again = go(path)
     assert [row["state"] for row in again.manifest["elevation"]["blocks"]] == ["computed"]
     assert [task["state"] for task in again.manifest["tasks"]] == ["classified"]
@@ -366,7 +366,7 @@ def test_verify_finds_damaged_terrain(clean, tmp_path):
 def test_ground_without_elevation_is_noted(archive, tmp_path):
     path = make_programme(archive, tmp_path, "elevation: {source: dem}")
     values, transform = valley()
-    write_dem(tmp_path / "dem" / "valley.tif", values, Affine.translation(300_000, 0) * transform, 32633)
+    write_plane(tmp_path / "dem" / "valley.tif", values, Affine.translation(300_000, 0) * transform, 32633)
     said: list[str] = []
 
     class Telling(Silent):

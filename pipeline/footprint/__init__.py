@@ -12,9 +12,10 @@ from pipeline.footprint.counting import (
     tile_areas,
 )
 from pipeline.footprint.delve import Provenance, delve_csv
+from pipeline.footprint.growth import build_trends, entering_periods
 from pipeline.footprint.layer_files import read_layers
 from pipeline.footprint.layers import Layer, UnitsNear
-from pipeline.footprint.trends import Trends, build_trends, entering_periods
+from pipeline.footprint.trends import Trends
 
 __all__ = [
     "CommonGround",
